@@ -1,0 +1,106 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: explicit existentials and imports, warnings are errors in CI (`-warnings-as-errors` in the Makefile).
+let common: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// Pure targets: no pointer can enter, the compiler refuses it.
+let pure: [SwiftSetting] =
+  common + [.strictMemorySafety(), .treatWarning("StrictMemorySafety", as: .error)]
+
+let package = Package(
+  name: "reelfs",
+  products: [.executable(name: "reelfs", targets: ["reelfs"])],
+  dependencies: [
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+  ],
+  targets: [
+    // Level 4: programs.
+    .executableTarget(
+      name: "reelfs",
+      dependencies: [
+        "RecordingFS", "Supervisor", "Spool", "CurlTransport", "Receiver", "SyncStatus", "UploadCore",
+        "UploadProtocol", "Fuse",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .executableTarget(name: "simulate", dependencies: ["UploadSimulator"], swiftSettings: common),
+
+    // Level 3: the two sides, and the simulation of both.
+    .target(
+      name: "RecordingFS",
+      dependencies: [
+        "Fuse", "Spool", "SyncStatus", "UploadCore", "UploadProtocol", "CLinux",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .target(
+      name: "Receiver",
+      dependencies: [
+        "UploadProtocol", "CLinux",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdTLS", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .target(
+      name: "UploadSimulator", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: pure),
+    .target(
+      name: "Supervisor",
+      dependencies: ["Fuse", "CLinux", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: common),
+
+    // Level 2: the edges of the uploader.
+    .target(
+      name: "Spool",
+      dependencies: [
+        "UploadCore", "UploadProtocol", "CLinux",
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .target(
+      name: "CurlTransport",
+      dependencies: ["UploadCore", "UploadProtocol", "CCurl", "CLinux"],
+      swiftSettings: common),
+
+    // Level 1: what decides, and what speaks to the kernel.
+    .target(
+      name: "UploadCore",
+      dependencies: [
+        "UploadProtocol", .product(name: "HeapModule", package: "swift-collections"),
+      ], swiftSettings: pure),
+    .target(name: "SyncStatus", dependencies: ["UploadProtocol"], swiftSettings: pure),
+    .target(
+      name: "Fuse",
+      dependencies: ["CFuse", "CLinux", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: common),
+
+    // Level 0: words both sides share, and the C border.
+    .target(name: "UploadProtocol", swiftSettings: pure),
+    .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
+    .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .target(name: "CLinux"),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,3 @@
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+#include <fuse_opt.h>

@@ -1,0 +1,84 @@
+// What the uploader needs from the world. Production and simulation each implement these.
+
+public protocol MonotonicClock: Sendable {
+  var now: Instant { get }
+}
+
+/// Remembers facts over a crash. Called on the uploader thread only.
+public protocol UploadJournal {
+  /// All facts in one transaction, or none. After an error the loop keeps them and tries again.
+  mutating func record(_ facts: [JournalFact]) throws(JournalError)
+}
+
+/// Why the journal could not take facts; the loop starts no transfer until it can.
+public struct JournalError: Error, Equatable, Sendable {
+  public let message: String
+  public init(_ message: String) { self.message = message }
+}
+
+/// Turns a request into what is sent, at the moment it is sent. Called on the uploader thread only.
+public protocol TransferSource {
+  /// Bytes, digest and headers of one request; opaque to the core.
+  associatedtype Payload
+  /// - Returns: the payload, or the outcome that stands for its absence (`.stale`, `.unreadable`).
+  mutating func load(_ request: UploadRequest) -> LoadedTransfer<Payload>
+}
+
+public enum LoadedTransfer<Payload> {
+  case payload(Payload)
+  case outcome(TransferOutcome)
+}
+
+/// Carries requests to the destination. Called on the uploader thread only.
+public protocol UploadTransport {
+  associatedtype Payload
+  mutating func start(_ transfer: Transfer, _ payload: Payload)
+  /// The transfer's buffer is free at return, and no outcome of it is reported afterwards.
+  mutating func cancel(_ id: TransferID)
+  /// Waits for something to report, for `wake()` from any thread, or until `deadline` (nil: for ever); then returns
+  /// what happened, possibly nothing. `deadline` in the past: returns at once.
+  mutating func poll(until deadline: Instant?) -> [UploadEvent]
+}
+
+/// Where events from other threads wait for the next turn. Called on the uploader thread only.
+public protocol EventInbox {
+  /// Everything posted since the last call, in order. Also seals what has been quiet long enough.
+  mutating func drain(now: Instant) -> [UploadEvent]
+  /// When `drain` will have something to say without anybody posting; nil: never.
+  var deadline: Instant? { get }
+}
+
+/// Receives notices and the connection's state after each turn. Called on the uploader thread only.
+public protocol StatusSink {
+  mutating func publish(_ notices: [UploadNotice], _ summary: UploadSummary)
+}
+
+/// The state of the uploader as a whole.
+public struct UploadSummary: Sendable, Equatable {
+  public var connection: ConnectionState
+  public var isPausedByUser: Bool
+  public var inFlight: Int
+  public var bytesPerSecondMax: Int?
+  /// Sessions with a retry delay, and the last error of each, for the status of those sessions; at most 1,000.
+  public var troubled: [SessionID: String]
+  /// Set while the journal cannot be written; nothing is sent then.
+  public var journalError: String?
+
+  public init(
+    connection: ConnectionState = .online, isPausedByUser: Bool = false, inFlight: Int = 0,
+    bytesPerSecondMax: Int? = nil, troubled: [SessionID: String] = [:], journalError: String? = nil
+  ) {
+    self.connection = connection
+    self.isPausedByUser = isPausedByUser
+    self.inFlight = inFlight
+    self.bytesPerSecondMax = bytesPerSecondMax
+    self.troubled = troubled
+    self.journalError = journalError
+  }
+}
+
+public enum ConnectionState: Sendable, Equatable {
+  case online
+  case offline(String)
+  case blocked(BlockReason, String)
+}

@@ -1,0 +1,131 @@
+public import UploadProtocol
+
+/// Everything the scheduler can ask for. `UploadLoop` records all facts of a turn in one transaction before it starts
+/// the transfers of that turn.
+public enum UploadEffect: Sendable, Equatable {
+  case record(JournalFact)
+  case start(Transfer)
+  case cancel(TransferID)
+  case announce(UploadNotice)
+}
+
+/// Names one attempt; never used twice in the life of a process.
+public struct TransferID: Hashable, Comparable, Sendable {
+  public let number: UInt64
+  public init(_ number: UInt64) { self.number = number }
+  public static func < (left: TransferID, right: TransferID) -> Bool { left.number < right.number }
+}
+
+/// One request to the destination.
+public struct Transfer: Sendable, Equatable {
+  public let id: TransferID
+  public let request: UploadRequest
+  /// Bytes a second for this transfer alone; nil: as fast as it goes.
+  public let bytesPerSecondMax: Int?
+
+  public init(id: TransferID, request: UploadRequest, bytesPerSecondMax: Int? = nil) {
+    self.id = id
+    self.request = request
+    self.bytesPerSecondMax = bytesPerSecondMax
+  }
+}
+
+public enum UploadRequest: Sendable, Hashable {
+  /// Tell the destination of a session: device, path, metadata.
+  case announce(SessionID)
+  /// Send one chunk, as whatever version it has when it is read.
+  case chunk(ChunkID)
+  /// All chunks are stored: check the manifest and make the recording whole.
+  case complete(SessionID)
+  /// Is the destination there, and does it take our credentials?
+  case probe
+
+  public var session: SessionID? {
+    switch self {
+    case .announce(let session), .complete(let session): session
+    case .chunk(let chunk): chunk.session
+    case .probe: nil
+    }
+  }
+}
+
+/// How one transfer ended. Which HTTP status or network error becomes which case is one table in the transport.
+public enum TransferOutcome: Sendable, Equatable {
+  /// The destination's receipt for these very bytes.
+  case stored(ChunkVersion, ChunkDigest, bytes: Int)
+  /// Known at the destination under the path that `facts` gives.
+  case announced(SessionFacts)
+  /// Whole at the destination as of `revision` (the session's, in the journal, when the manifest was read).
+  case completed(revision: Int64)
+  /// The destination lacks these chunks, or has other bytes for them.
+  case incomplete(missing: [Int])
+  /// The destination holds this chunk at `current` or newer, with other bytes: send it as a later version.
+  case superseded(current: ChunkVersion)
+  /// The destination does not know the session: announce it again and ask what it has.
+  case sessionUnknown
+  /// A probe was answered.
+  case reachable
+  /// No answer at all: refused, no route, no name, connection lost.
+  case unreachable(String)
+  /// A passing fault of the destination, or 60 s without a moved byte. `after` is its Retry-After, if it gave one.
+  case retryable(String, after: Span?)
+  /// The destination asks everybody to slow down (429, 503 with Retry-After).
+  case throttled(String, after: Span?)
+  /// The whole destination is of no use until a person or time mends it.
+  case blocked(BlockReason, String)
+  /// A permanent refusal of this session, in the server's words.
+  case rejected(String)
+  /// The bytes did not arrive as they were sent.
+  case corrupted(String)
+  /// The spool could not read what was to be sent: it changed, or its disk failed.
+  case unreadable(String)
+  /// The chunk is open again, or gone: nothing was sent.
+  case stale
+}
+
+public enum BlockReason: Sendable, Hashable {
+  /// 401, 403.
+  case credentials
+  /// 507, 402.
+  case full
+  /// The destination's address is wrong, or it is another kind of server.
+  case configuration
+}
+
+/// What the journal must remember. Applied in order; each is idempotent.
+public enum JournalFact: Sendable, Equatable {
+  case registered(SessionID, SessionFacts)
+  case opened(SessionID)
+  /// Ignored when the journal holds a later version of the chunk.
+  case sealed(ChunkID, ChunkVersion, bytes: Int)
+  /// Ignored unless the journal holds the chunk sealed as exactly this version.
+  case stored(ChunkID, ChunkVersion, ChunkDigest)
+  /// The destination lost it, or has other bytes: stored becomes sealed again.
+  case unstored(ChunkID)
+  /// The destination holds `current` with other bytes: a sealed chunk becomes the version after it.
+  case superseded(ChunkID, current: ChunkVersion)
+  case renamed(SessionID, SessionFacts)
+  case announced(SessionID, SessionFacts)
+  case unannounced(SessionID)
+  case finished(SessionID, size: Int64)
+  /// Ignored unless the session's revision is still this one.
+  case synced(SessionID, revision: Int64)
+  case failed(SessionID, String)
+  case failureCleared(SessionID)
+  case held(SessionID, Bool)
+  case prioritized(SessionID, UploadPriority)
+  case removed(SessionID)
+  case pausedByUser(Bool)
+}
+
+/// What people are told, in `.status/events.jsonl`.
+public enum UploadNotice: Sendable, Equatable {
+  case sessionRegistered(SessionID)
+  case chunkUploaded(ChunkID)
+  case sessionUploadComplete(SessionID)
+  case uploadError(SessionID, index: Int?, String)
+  case uploadPaused(String)
+  case uploadResumed
+  case connectionLost(String)
+  case connectionRestored
+}

@@ -1,0 +1,56 @@
+public import UploadProtocol
+
+/// What is sent for one `UploadRequest`, read from spool and journal at the moment of sending.
+public enum UploadPayload: Sendable {
+  case announce(SessionAnnouncement)
+  case chunk(ChunkPayload)
+  case complete(RecordingManifest)
+  case probe
+}
+
+public struct SessionAnnouncement: Sendable, Equatable {
+  public let session: SessionID
+  public let facts: SessionFacts
+  /// The user's own attributes, by name without `user.`.
+  public let metadata: [String: [UInt8]]
+
+  public init(session: SessionID, facts: SessionFacts, metadata: [String: [UInt8]] = [:]) {
+    self.session = session
+    self.facts = facts
+    self.metadata = metadata
+  }
+}
+
+/// A snapshot of one chunk: bytes and digest agree whatever the recorder does meanwhile.
+public struct ChunkPayload: Sendable {
+  public let chunk: ChunkID
+  public let version: ChunkVersion
+  public let digest: ChunkDigest
+  /// 1...`ChunkLayout.chunkBytes` bytes.
+  public let bytes: [UInt8]
+
+  public init(chunk: ChunkID, version: ChunkVersion, digest: ChunkDigest, bytes: [UInt8]) {
+    self.chunk = chunk
+    self.version = version
+    self.digest = digest
+    self.bytes = bytes
+  }
+}
+
+/// What a whole recording consists of, as of one revision of its session.
+public struct RecordingManifest: Sendable {
+  public let session: SessionID
+  public let facts: SessionFacts
+  public let revision: Int64
+  public let size: Int64
+  /// Digest of chunk i at bytes `32 i ..< 32 (i + 1)`.
+  public let digests: [UInt8]
+
+  public init(session: SessionID, facts: SessionFacts, revision: Int64, size: Int64, digests: [UInt8]) {
+    self.session = session
+    self.facts = facts
+    self.revision = revision
+    self.size = size
+    self.digests = digests
+  }
+}

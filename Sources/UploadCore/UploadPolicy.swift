@@ -1,0 +1,22 @@
+/// The numbers of the seed's configuration, and the limits of the uploader.
+public struct UploadPolicy: Sendable, Equatable {
+  /// Requests in flight at once (I4).
+  public var parallel = 4
+  /// An attempt that moves no byte for so long is cancelled and its lease freed.
+  public var uploadTimeout = Span.seconds(60)
+  public var retryInitial = Span.seconds(2)
+  public var retryMax = Span.seconds(60)
+  /// After so many failures in a row the delay is always `retryMax`.
+  public var maxConsecutiveFailures = 10
+  /// Between probes while offline.
+  public var connectionCheckInterval = Span.seconds(5)
+  /// Between probes while blocked (credentials, full): slow, because only a person mends it.
+  public var blockedCheckInterval = Span.seconds(900)
+  /// A Retry-After is honoured up to this.
+  public var retryAfterMax = Span.seconds(3600)
+  /// How often bytes may arrive damaged before the session fails for good.
+  public var corruptionsMax = 3
+  public var bytesPerSecondMax: Int?
+
+  public init() {}
+}

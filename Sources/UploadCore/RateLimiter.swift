@@ -3,33 +3,33 @@ import UploadProtocol
 /// Bytes a second over all transfers, as a token bucket in whole nanoseconds: a transfer may start when the bucket is
 /// not in debt, and then owes the time its bytes take. Over any span the bytes started stay below
 /// `rate * span + one second's worth + one chunk`.
-struct RateLimiter: Sendable {
+package struct RateLimiter: Sendable {
   /// Unused time is kept for so long: short pauses between chunks do not lower the average.
-  static let burst = Span.seconds(1)
+  package static let burst = Span.seconds(1)
 
-  private(set) var bytesPerSecond: Int?
+  package private(set) var bytesPerSecond: Int?
   /// The debt is paid off at this moment.
   private var paidOff = Instant(nanoseconds: Int64.min / 2)
 
-  init(bytesPerSecond: Int?) { self.bytesPerSecond = bytesPerSecond.map { max(1, $0) } }
+  package init(bytesPerSecond: Int?) { self.bytesPerSecond = bytesPerSecond.map { max(1, $0) } }
 
   /// A new rate starts without debt; what runs is not slowed down or counted again.
-  mutating func change(to bytesPerSecond: Int?, at now: Instant) {
+  package mutating func change(to bytesPerSecond: Int?, at now: Instant) {
     self.bytesPerSecond = bytesPerSecond.map { max(1, $0) }
     paidOff = now
   }
 
-  func mayStart(at now: Instant) -> Bool { bytesPerSecond == nil || paidOff <= now }
+  package func mayStart(at now: Instant) -> Bool { bytesPerSecond == nil || paidOff <= now }
 
   /// When the next transfer may start; nil: at any time.
-  var nextStart: Instant? { bytesPerSecond == nil ? nil : paidOff }
+  package var nextStart: Instant? { bytesPerSecond == nil ? nil : paidOff }
 
-  mutating func charge(bytes: Int, at now: Instant) {
+  package mutating func charge(bytes: Int, at now: Instant) {
     paidOff = max(paidOff, Instant(nanoseconds: now.nanoseconds - Self.burst.nanoseconds)) + time(of: bytes)
   }
 
   /// Gives back what was charged too much: the chunk was shorter, or was never sent.
-  mutating func refund(bytes: Int) {
+  package mutating func refund(bytes: Int) {
     paidOff = Instant(nanoseconds: paidOff.nanoseconds - time(of: bytes).nanoseconds)
   }
 

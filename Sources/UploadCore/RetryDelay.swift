@@ -1,9 +1,9 @@
 /// How long a session rests after failures in a row.
-enum RetryDelay {
+package enum RetryDelay {
   /// Full jitter between `retryInitial` and the capped exponential, so that sessions that failed together do not
   /// come back together; after `maxConsecutiveFailures` always the longest delay, never "given up".
   /// - Parameter failures: in a row, 1 or more.
-  static func after(
+  package static func after(
     failures: Int, policy: UploadPolicy, using generator: inout some RandomNumberGenerator
   ) -> Span {
     guard failures < policy.maxConsecutiveFailures else { return policy.retryMax }

@@ -19,8 +19,10 @@ struct SessionEntry: Sendable {
 
   /// The announcement or completion in flight; never both.
   var conversation: TransferID?
-  /// What `conversation` says was overtaken: its answer counts for nothing.
-  var isConversationStale = false
+  /// The session was renamed since `conversation` started: an announcement counts for nothing, a completion neither.
+  var isRenamed = false
+  /// Its content changed since `conversation` started: a completion counts for nothing.
+  var isChanged = false
   var chunksInFlight = 0
   /// Answered announcements: a "session unknown" to a request from before the last one is old news.
   var announcements = 0
@@ -91,7 +93,7 @@ struct SessionEntry: Sendable {
   /// Nothing that was sent of this recording as a whole is true any more.
   mutating func contentChanged() {
     isSynced = false
-    isConversationStale = true
+    isChanged = true
     incompletions = 0
     lowestMissing = -1
   }

@@ -11,12 +11,14 @@ extension UploadScheduler {
   }
 
   /// The session rests. A burst of failures of requests that were in flight together counts once.
-  /// - Parameter mark: number of the failed transfer.
-  mutating func delay(_ session: SessionID, _ message: String, mark: UInt64) {
+  /// - Parameters:
+  ///   - mark: number of the failed transfer.
+  ///   - failuresMin: what the delay is at least worth, where small successes in between keep resetting the count.
+  mutating func delay(_ session: SessionID, _ message: String, mark: UInt64, failuresMin: Int = 1) {
     guard let entry = sessions[session] else { return }
     let isSameBurst = mark < entry.failureMark
     guard !isSameBurst || entry.notBefore == nil else { return }
-    let failures = max(1, isSameBurst ? entry.failures : entry.failures + 1)
+    let failures = max(1, failuresMin, isSameBurst ? entry.failures : entry.failures + 1)
     let moment = now + RetryDelay.after(failures: failures, policy: policy, using: &generator)
     sessions[session]?.failures = failures
     sessions[session]?.failureMark = nextTransfer
@@ -39,7 +41,8 @@ extension UploadScheduler {
   mutating func detour(_ session: SessionID, _ message: String) {
     let detours = (sessions[session]?.detours ?? 0) + 1
     sessions[session]?.detours = detours
-    if detours > Self.detoursMax { delay(session, message, mark: nextTransfer) }
+    guard detours > Self.detoursMax else { return }
+    delay(session, message, mark: nextTransfer, failuresMin: detours - Self.detoursMax)
   }
 
   /// The destination took something of this session.

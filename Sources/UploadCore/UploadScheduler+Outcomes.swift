@@ -81,8 +81,8 @@ extension UploadScheduler {
   }
 
   private mutating func announced(_ session: SessionID, _ facts: SessionFacts) {
-    guard sessions[session]?.isConversationStale == false else { return }
     succeeded(session)
+    guard sessions[session]?.isRenamed == false else { return }
     guard facts == sessions[session]?.facts else {
       // The journal was a rename ahead of us; its event is on its way.
       return detour(session, "the recording was renamed while it was announced")
@@ -94,7 +94,7 @@ extension UploadScheduler {
 
   private mutating func completed(_ session: SessionID, revision: Int64) {
     succeeded(session)
-    guard sessions[session]?.isConversationStale == false else { return }
+    guard let entry = sessions[session], !entry.isChanged, !entry.isRenamed else { return }
     sessions[session]?.isSynced = true
     sessions[session]?.incompletions = 0
     sessions[session]?.lowestMissing = -1
@@ -104,7 +104,7 @@ extension UploadScheduler {
   }
 
   private mutating func incomplete(_ session: SessionID, _ missing: [Int]) {
-    guard sessions[session]?.isConversationStale == false else { return }
+    guard let entry = sessions[session], !entry.isChanged else { return }
     let indexes = missing.filter { 0...ChunkLayout.indexMax ~= $0 }.sorted()
     for index in indexes {
       sessions[session]?.pending.insert(index)
@@ -112,13 +112,13 @@ extension UploadScheduler {
     }
     // A destination that lost a million chunks names ten thousand at a time: getting further is progress.
     let lowest = indexes.first ?? -1
-    let isFurther = lowest > sessions[session]?.lowestMissing ?? -1
+    let incompletions = lowest > entry.lowestMissing ? 0 : entry.incompletions + 1
     sessions[session]?.lowestMissing = lowest
-    let incompletions = isFurther ? 0 : (sessions[session]?.incompletions ?? 0) + 1
     sessions[session]?.incompletions = incompletions
-    guard incompletions < Self.detoursMax else {
-      return delay(session, "the destination keeps losing chunks of this recording", mark: nextTransfer)
-    }
+    guard incompletions >= Self.detoursMax else { return }
+    delay(
+      session, "the destination keeps losing chunks of this recording", mark: nextTransfer,
+      failuresMin: incompletions - Self.detoursMax)
   }
 
   private mutating func sessionUnknown(_ transfer: InFlight, _ session: SessionID) {

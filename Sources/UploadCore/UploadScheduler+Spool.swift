@@ -69,7 +69,7 @@ extension UploadScheduler {
     guard sessions[session] != nil else { return }
     sessions[session]?.facts = facts
     sessions[session]?.isAnnounced = false
-    sessions[session]?.isConversationStale = true
+    sessions[session]?.isRenamed = true
     effects.append(.record(.renamed(session, facts)))
     refresh(session)
   }

@@ -32,7 +32,8 @@ extension UploadScheduler {
   private mutating func converse(_ session: SessionID, _ request: UploadRequest) {
     let id = lease(request)
     sessions[session]?.conversation = id
-    sessions[session]?.isConversationStale = false
+    sessions[session]?.isRenamed = false
+    sessions[session]?.isChanged = false
   }
 
   /// Starts one request.

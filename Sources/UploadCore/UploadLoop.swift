@@ -61,7 +61,7 @@ public struct UploadLoop<
     collect(now)
     // Recorders' news before answers: an answer about a chunk that has changed is then known to be old.
     let count = min(Self.eventsMax, backlog.count - backlogStart)
-    decide(backlog[backlogStart..<backlogStart + count] + reports + [.timePassed], now)
+    decide(backlog[backlogStart..<backlogStart + count] + reports, now)
     backlogStart += count
     act(now)
     publish()
@@ -101,8 +101,8 @@ public struct UploadLoop<
 
   private mutating func decide(_ events: some Sequence<UploadEvent>, _ now: Instant) {
     // The time of what has not been started does not run.
-    for transfer in unstarted { apply(scheduler.handle(.progressed(transfer.id, bytes: 0), at: now)) }
-    for event in events { apply(scheduler.handle(event, at: now)) }
+    let waiting = unstarted.map { UploadEvent.progressed($0.id, bytes: 0) }
+    apply(scheduler.handle(waiting + events, at: now))
   }
 
   private mutating func apply(_ effects: [UploadEffect]) {

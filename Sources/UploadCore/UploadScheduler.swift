@@ -42,10 +42,26 @@ public struct UploadScheduler: Sendable {
     limiter = RateLimiter(bytesPerSecond: policy.bytesPerSecondMax)
   }
 
-  /// Takes one event and says what to do about it. Whoever hands in a batch ends it with `.timePassed`: only that looks
-  /// for transfers that moved no byte, when the batch's progress is known.
+  /// Takes one event and says what to do about it.
   public mutating func handle(_ event: UploadEvent, at now: Instant) -> [UploadEffect] {
+    handle(CollectionOfOne(event), at: now)
+  }
+
+  /// Takes what happened since the last call, in order, and then decides once: nothing is started that a later event of
+  /// the batch forbids, and no attempt counts as stalled whose progress is told in the batch. Ask again at `deadline`
+  /// (`.timePassed`) at the latest.
+  public mutating func handle(_ events: some Sequence<UploadEvent>, at now: Instant) -> [UploadEffect] {
     self.now = max(self.now, now)
+    for event in events { take(event) }
+    cancelStalled()
+    wakeDelayed()
+    startProbe()
+    startTransfers()
+    defer { effects = [] }
+    return effects
+  }
+
+  private mutating func take(_ event: UploadEvent) {
     switch event {
     case .registered(let session, let facts): registered(session, facts)
     case .restored(let session, let restored): self.restored(session, restored)
@@ -60,13 +76,8 @@ public struct UploadScheduler: Sendable {
     case .transferred(let id, let outcome): ended(id, outcome)
     case .control(let command): control(command)
     case .networkChanged: networkChanged()
-    case .timePassed: cancelStalled()
+    case .timePassed: break
     }
-    wakeDelayed()
-    startProbe()
-    startTransfers()
-    defer { effects = [] }
-    return effects
   }
 
   /// The earliest moment at which `.timePassed` changes something; nil: only an event does.

@@ -147,10 +147,13 @@ extension SimulatedWorld {
   }
 
   /// Somebody looks after sessions that the destination refused, not more than once in ten seconds.
-  func releaseRefused() {
-    guard now >= lastRelease + .seconds(10) else { return }
+  /// - Returns: whether there were any.
+  func releaseRefused() -> Bool {
+    guard now >= lastRelease + .seconds(10) || checker.sleptForEver else { return false }
     lastRelease = now
-    for session in sessions where journal.rows.sessions[session]?.failure != nil { command(.release(session)) }
+    let refused = sessions.filter { journal.rows.sessions[$0]?.failure != nil }
+    for session in refused { command(.release(session)) }
+    return !refused.isEmpty
   }
 
   /// Faults stop, everybody closes and goes home; from here on all must settle.

@@ -26,8 +26,8 @@ public struct Simulation {
     world.heal()
     let healed = world.now
     while Checker.unsettled(world) != nil || !world.active.isEmpty, turn(&loop, world, &turns) {
-      world.releaseRefused()
-      guard world.now > healed + settleMax || world.checker.sleptForEver else { continue }
+      let isReleased = world.releaseRefused()
+      guard world.now > healed + settleMax || (world.checker.sleptForEver && !isReleased) else { continue }
       world.checker.fail("I6", "not settled: \(Checker.unsettled(world) ?? "a request hangs")")
     }
     // Settled: from now on nothing is left to do, at any time.

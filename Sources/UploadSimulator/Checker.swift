@@ -17,6 +17,14 @@ struct Checker {
   private var isAway = false
   /// The first failure of a session since its last start, success or pardon.
   private var failedAt: [SessionID: Instant] = [:]
+  /// Failures since the last success of a session, and answers since its last completion that led nowhere: what its
+  /// delay may be worth.
+  private var failures: [SessionID: Int] = [:]
+  private var detours: [SessionID: Int] = [:]
+  /// The destination is back, and has not answered a request since: one at a time.
+  private var isBack = false
+  private var lastBeforeBack: Int64 = 0
+  private var lastStarted: Int64 = 0
   private var notBefore = Instant(nanoseconds: 0)
   private var limit: Int?
   private var limitSince = Instant(nanoseconds: 0)
@@ -97,11 +105,15 @@ struct Checker {
   mutating func started(_ transfer: Transfer, among active: [Transfer], policy: UploadPolicy, at now: Instant) {
     if active.count >= policy.parallel { fail("I4", "more than \(policy.parallel) in flight") }
     if active.contains(where: { $0.request == transfer.request }) { fail("I4", "twice in flight: \(transfer.request)") }
+    lastStarted = Int64(transfer.id.number)
     futileStarts += 1
     let allowed = 60 + 5 * (now - futileSince).nanoseconds / 1_000_000_000
     if futileStarts > allowed { fail("I5", "\(futileStarts) requests since anything succeeded") }
     guard let session = transfer.request.session else { return }
     if isAway { fail("I5", "a request while only probes may go") }
+    if isBack, active.contains(where: { Int64($0.id.number) > lastBeforeBack }) {
+      fail("I5", "a herd after the destination came back")
+    }
     if now < notBefore { fail("I5", "a request before Retry-After was over") }
     if let failure = failedAt[session], now < failure + policy.retryInitial {
       fail("I5", "\(session.number) tried again sooner than the shortest delay")
@@ -120,22 +132,51 @@ struct Checker {
       limitedBytes += bytes
       succeeded(transfer, now)
     case .announced, .completed: succeeded(transfer, now)
-    case .reachable: isAway = false
+    case .reachable:
+      if isAway {
+        isBack = true
+        lastBeforeBack = lastStarted
+      }
+      isAway = false
     case .retryable(_, let after), .throttled(_, let after):
       failed(transfer, now)
-      guard transfer.request != .probe, let after else { return }
-      notBefore = max(notBefore, now + min(after, .seconds(3_600)))
+      if transfer.request != .probe, let after { notBefore = max(notBefore, now + min(after, .seconds(3_600))) }
     case .blocked:
       isAway = true
       pardon()
     case .unreachable, .unreadable, .corrupted: failed(transfer, now)
     case .incomplete, .superseded, .sessionUnknown, .rejected, .stale: break
     }
+    count(outcome, transfer.request)
+  }
+
+  /// Every outcome, those that the spool gives instead of a payload too.
+  mutating func count(_ outcome: TransferOutcome, _ request: UploadRequest) {
+    guard let session = request.session else { return }
+    switch outcome {
+    case .stored, .announced: failures[session] = 0
+    case .completed:
+      failures[session] = 0
+      detours[session] = 0
+    case .incomplete, .superseded, .sessionUnknown: detours[session, default: 0] += 1
+    default: failures[session, default: 0] += 1
+    }
+  }
+
+  /// No session rests longer than its failures are worth.
+  mutating func checkDelays(of scheduler: UploadScheduler, _ sessions: [SessionID], policy: UploadPolicy, at now: Instant) {
+    for session in sessions {
+      guard let moment = scheduler.retryMoment(of: session) else { continue }
+      let count = min(20, failures[session, default: 0] + detours[session, default: 0])
+      let longest = min(policy.retryMax, Span(nanoseconds: policy.retryInitial.nanoseconds << Int64(count)))
+      if moment > now + longest { fail("I5", "\(session.number) rests too long after \(count) failures") }
+    }
   }
 
   mutating func cancelled(_ transfer: Transfer, at now: Instant) {
     // A probe without an answer for its time is one that failed; or a refusal overtook it, which is told as well.
     if transfer.request == .probe { failed(transfer, now) }
+    count(.retryable("", after: nil), transfer.request)
   }
 
   mutating func commanded(_ command: ControlCommand, at now: Instant) {
@@ -157,6 +198,10 @@ struct Checker {
     pardon()
     somethingDone(now)
     isAway = false
+    isBack = false
+    lastStarted = 0
+    failures = [:]
+    detours = [:]
     notBefore = now
     limit = nil
     limitedBytes = 0
@@ -169,10 +214,12 @@ struct Checker {
 
   private mutating func succeeded(_ transfer: Transfer, _ now: Instant) {
     somethingDone(now)
+    isBack = false
     if let session = transfer.request.session { failedAt[session] = nil }
   }
 
   private mutating func failed(_ transfer: Transfer, _ now: Instant) {
+    isBack = false
     guard let session = transfer.request.session else {
       // The network was to blame.
       isAway = true

@@ -19,7 +19,10 @@ struct SimulatedPorts: UploadJournal, TransferSource, UploadTransport, EventInbo
 
   mutating func load(_ request: UploadRequest) -> LoadedTransfer<SimulatedPayload> {
     world.interleave()
-    return world.isDead ? .outcome(.stale) : world.load(request)
+    guard !world.isDead else { return .outcome(.stale) }
+    let loaded = world.load(request)
+    if case .outcome(let outcome) = loaded { world.checker.count(outcome, request) }
+    return loaded
   }
 
   mutating func start(_ transfer: Transfer, _ payload: SimulatedPayload) {

@@ -53,6 +53,7 @@ public struct Simulation {
       world.checker.restarted(at: world.now)
       loop = makeLoop(world)
     }
+    world.checker.checkDelays(of: loop.scheduler, world.sessions, policy: world.policy, at: world.now)
     return world.checker.violation == nil
   }
 

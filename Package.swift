@@ -75,6 +75,7 @@ let package = Package(
       name: "Spool",
       dependencies: [
         "UploadCore", "UploadProtocol", "CLinux",
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "SystemPackage", package: "swift-system"),

@@ -1,3 +1,5 @@
+public import UploadProtocol
+
 // What the uploader needs from the world. Production and simulation each implement these.
 
 public protocol MonotonicClock: Sendable {

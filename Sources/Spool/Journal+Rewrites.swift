@@ -1,0 +1,66 @@
+public import UploadCore
+public import UploadProtocol
+internal import GRDB
+
+// The two commits that kernel threads make, before bytes change that the journal vouches for.
+extension Journal {
+  /// Opens chunks again whose bytes are about to change: whatever is on its way of them no longer counts.
+  /// - Returns: the version that each will be sealed as.
+  public func reopen(_ session: SessionID, _ indexes: [Int]) throws(JournalError) -> [Int: ChunkVersion] {
+    try write { db in
+      let writer = FactWriter(db: db, now: Self.wallClock)
+      var versions: [Int: ChunkVersion] = [:]
+      for index in indexes {
+        try writer.takeBack(ChunkID(session, index))
+        // A chunk whose sealing has not been recorded yet has no row: it was sealed as the base version.
+        let version = try Int64.fetchOne(
+          db,
+          sql: """
+            INSERT INTO chunks (session, idx, version, state, bytes, at)
+            VALUES (?1, ?2, 1 + COALESCE((SELECT base_version FROM sessions WHERE number = ?1), 1), 0, 0, ?3)
+            ON CONFLICT (session, idx) DO UPDATE SET version = version + 1, state = 0, at = excluded.at
+            RETURNING version
+            """, arguments: [session.number, index, writer.now])
+        versions[index] = ChunkVersion(UInt32(version ?? 1))
+      }
+      try Self.markChanged(session, db)
+      return versions
+    }
+  }
+
+  /// Forgets every chunk from `count` on, because the recording is about to be shortened.
+  /// - Returns: the version that chunks beyond get when they are sealed anew: above all that were ever sent.
+  public func drop(_ session: SessionID, from count: Int) throws(JournalError) -> ChunkVersion {
+    try write { db in
+      // A session so young that the uploader has not recorded it yet; `registered` fills in its name.
+      try db.execute(
+        sql: "INSERT OR IGNORE INTO sessions (number, path, inode, created_at) VALUES (?, X'', 0, ?)",
+        arguments: [session.number, Self.wallClock])
+      let highest = try Int64.fetchOne(
+        db, sql: "SELECT MAX(version) FROM chunks WHERE session = ? AND idx >= ?", arguments: [session.number, count])
+      try db.execute(
+        sql: """
+          UPDATE sessions SET
+            stored_chunks = stored_chunks
+              - (SELECT COUNT(*) FROM chunks WHERE session = ?1 AND idx >= ?2 AND state >= 2),
+            stored_bytes = stored_bytes
+              - (SELECT COALESCE(SUM(bytes), 0) FROM chunks WHERE session = ?1 AND idx >= ?2 AND state >= 2),
+            stored_through = MIN(stored_through, ?2), base_version = 1 + MAX(base_version, ?3)
+          WHERE number = ?1
+          """, arguments: [session.number, count, highest ?? 1])
+      try db.execute(
+        sql: "DELETE FROM chunks WHERE session = ? AND idx >= ?", arguments: [session.number, count])
+      try Self.markChanged(session, db)
+      let base = try Int64.fetchOne(
+        db, sql: "SELECT base_version FROM sessions WHERE number = ?", arguments: [session.number])
+      return ChunkVersion(UInt32(base ?? 1))
+    }
+  }
+
+  private static func markChanged(_ session: SessionID, _ db: Database) throws {
+    try db.execute(
+      sql: """
+        UPDATE sessions SET revision = revision + 1, is_synced = 0, is_finished = 0, is_open = 1 WHERE number = ?
+        """, arguments: [session.number])
+  }
+}

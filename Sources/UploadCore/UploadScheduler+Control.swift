@@ -1,0 +1,72 @@
+import UploadProtocol
+
+/// What people ask for.
+extension UploadScheduler {
+  mutating func control(_ command: ControlCommand) {
+    switch command {
+    case .pauseAll: pause()
+    case .resumeAll: resume()
+    case .hold(let session): hold(session, true)
+    case .release(let session):
+      hold(session, false)
+      clearFailure(of: session)
+      refresh(session)
+    case .prioritize(let session, let priority): prioritize(session, priority)
+    case .limit(let bytesPerSecond): limiter.change(to: bytesPerSecond, at: now)
+    case .processUploads(let session, let force): processUploads(session, force: force)
+    }
+  }
+
+  /// What is in flight (at most `parallel` chunks) arrives; nothing more starts.
+  private mutating func pause() {
+    guard !isPausedByUser else { return }
+    isPausedByUser = true
+    effects.append(.record(.pausedByUser(true)))
+    effects.append(.announce(.uploadPaused("paused by the user")))
+  }
+
+  private mutating func resume() {
+    if isPausedByUser {
+      isPausedByUser = false
+      effects.append(.record(.pausedByUser(false)))
+      effects.append(.announce(.uploadResumed))
+    }
+    probeSoon()
+  }
+
+  private mutating func hold(_ session: SessionID, _ isHeld: Bool) {
+    guard let entry = sessions[session], entry.isHeld != isHeld else { return }
+    sessions[session]?.isHeld = isHeld
+    effects.append(.record(.held(session, isHeld)))
+    refresh(session)
+  }
+
+  private mutating func prioritize(_ session: SessionID, _ priority: UploadPriority) {
+    guard let entry = sessions[session], entry.priority != priority else { return }
+    sessions[session]?.priority = priority
+    effects.append(.record(.prioritized(session, priority)))
+    refresh(session)
+  }
+
+  /// Walks through all sessions when none is named: a person asked, so once in a while.
+  private mutating func processUploads(_ session: SessionID?, force: Bool) {
+    let chosen = session.map { [$0] } ?? sessions.keys.sorted()
+    if force {
+      for transfer in transfers {
+        guard let owner = transfer.request.session else { continue }
+        guard session == nil || owner == session else { continue }
+        cancel(transfer.id)
+        putBack(transfer)
+        refresh(owner)
+      }
+    }
+    for session in chosen {
+      forgetDelay(of: session)
+      guard force else { continue }
+      clearFailure(of: session)
+      refresh(session)
+    }
+    connection.notBefore = nil
+    probeSoon()
+  }
+}

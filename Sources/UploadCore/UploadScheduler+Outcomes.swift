@@ -1,0 +1,142 @@
+import UploadProtocol
+
+/// How transfers end.
+extension UploadScheduler {
+  /// After so many answers in a row that led nowhere, each further one counts as a failure: a destination that keeps
+  /// saying "superseded" or "unknown" must not be asked as fast as it answers.
+  static let detoursMax = 3
+
+  mutating func ended(_ id: TransferID, _ outcome: TransferOutcome) {
+    guard let transfer = release(id) else { return }
+    guard let session = transfer.request.session else { return probeEnded(outcome) }
+    settle(transfer, outcome)
+    switch outcome {
+    case .unreachable(let message):
+      giveBack(transfer, message)
+      suspect(because: transfer)
+    case .retryable(let message, let after):
+      giveBack(transfer, message)
+      destinationFailed(session, after: after)
+    case .throttled(let message, let after):
+      giveBack(transfer, message)
+      destinationFailed(session, after: after ?? policy.retryInitial)
+    case .blocked(let reason, let message):
+      putBack(transfer)
+      becameBlocked(reason, message)
+    case .rejected(let message):
+      failed(session, transfer, message)
+    case .unreadable(let message):
+      giveBack(transfer, message)
+    case .sessionUnknown:
+      sessionUnknown(transfer, session)
+    case .stored, .announced, .completed, .incomplete, .superseded, .corrupted, .stale, .reachable:
+      answered(transfer, outcome)
+    }
+    refresh(session)
+  }
+
+  /// Answers about the request itself.
+  private mutating func answered(_ transfer: InFlight, _ outcome: TransferOutcome) {
+    switch (transfer.request, outcome) {
+    case (.chunk(let chunk), .stored(let version, let digest, _)): stored(transfer, chunk, version, digest)
+    case (.chunk(let chunk), .superseded(let current)): superseded(transfer, chunk, current)
+    case (.chunk(let chunk), .stale):
+      // Normally nothing to do: the event that it is open again is on its way.
+      if transfer.isSealedAgain { putBack(transfer) }
+      _ = chunk
+    case (.chunk(let chunk), .corrupted(let message)): corrupted(transfer, chunk, message)
+    case (.announce(let session), .announced(let facts)): announced(session, facts)
+    case (.complete(let session), .completed(let revision)): completed(session, revision: revision)
+    case (.complete(let session), .incomplete(let missing)): incomplete(session, missing)
+    case (_, .stale): giveBack(transfer, "the recording changed while it was read")
+    default: giveBack(transfer, "the destination gave a strange answer")
+    }
+  }
+
+  private mutating func stored(
+    _ transfer: InFlight, _ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest
+  ) {
+    succeeded(chunk.session)
+    sessions[chunk.session]?.corruptions = 0
+    sessions[chunk.session]?.detours = 0
+    guard !transfer.isStale else { return putBack(transfer) }
+    effects.append(.record(.stored(chunk, version, digest)))
+    effects.append(.announce(.chunkUploaded(chunk)))
+  }
+
+  private mutating func superseded(_ transfer: InFlight, _ chunk: ChunkID, _ current: ChunkVersion) {
+    putBack(transfer)
+    guard !transfer.isStale else { return }
+    effects.append(.record(.superseded(chunk, current: current)))
+    detour(transfer, "the destination holds another version of chunk \(chunk.index)")
+  }
+
+  private mutating func corrupted(_ transfer: InFlight, _ chunk: ChunkID, _ message: String) {
+    let corruptions = (sessions[chunk.session]?.corruptions ?? 0) + 1
+    sessions[chunk.session]?.corruptions = corruptions
+    guard corruptions < policy.corruptionsMax else {
+      return failed(chunk.session, transfer, message)
+    }
+    giveBack(transfer, message)
+  }
+
+  private mutating func announced(_ session: SessionID, _ facts: SessionFacts) {
+    succeeded(session)
+    guard sessions[session]?.isRenamed == false else { return }
+    guard facts == sessions[session]?.facts else {
+      // The journal was a rename ahead of us; its event is on its way.
+      return detour(session, "the recording was renamed while it was announced")
+    }
+    sessions[session]?.isAnnounced = true
+    sessions[session]?.announcements += 1
+    effects.append(.record(.announced(session, facts)))
+  }
+
+  private mutating func completed(_ session: SessionID, revision: Int64) {
+    succeeded(session)
+    guard let entry = sessions[session], !entry.isChanged, !entry.isRenamed else { return }
+    sessions[session]?.isSynced = true
+    sessions[session]?.incompletions = 0
+    sessions[session]?.lowestMissing = -1
+    sessions[session]?.detours = 0
+    effects.append(.record(.synced(session, revision: revision)))
+    effects.append(.announce(.sessionUploadComplete(session)))
+  }
+
+  private mutating func incomplete(_ session: SessionID, _ missing: [Int]) {
+    guard let entry = sessions[session], !entry.isChanged else { return }
+    let indexes = missing.filter { 0...ChunkLayout.indexMax ~= $0 }.sorted()
+    for index in indexes {
+      sessions[session]?.pending.insert(index)
+      effects.append(.record(.unstored(ChunkID(session, index))))
+    }
+    // A destination that lost a million chunks names ten thousand at a time: getting further is progress.
+    let lowest = indexes.first ?? -1
+    let incompletions = lowest > entry.lowestMissing ? 0 : entry.incompletions + 1
+    sessions[session]?.lowestMissing = lowest
+    sessions[session]?.incompletions = incompletions
+    guard incompletions >= Self.detoursMax else { return }
+    delay(
+      session, "the destination keeps losing chunks of this recording", mark: nextTransfer,
+      failuresMin: incompletions - Self.detoursMax)
+  }
+
+  private mutating func sessionUnknown(_ transfer: InFlight, _ session: SessionID) {
+    putBack(transfer)
+    guard let entry = sessions[session], entry.announcements == transfer.announcements else { return }
+    if entry.isAnnounced {
+      sessions[session]?.isAnnounced = false
+      effects.append(.record(.unannounced(session)))
+    }
+    detour(transfer, "the destination does not know the session")
+  }
+
+  /// Charged was a whole chunk; only what was sent counts.
+  private mutating func settle(_ transfer: InFlight, _ outcome: TransferOutcome) {
+    switch outcome {
+    case .stored(_, _, let bytes): limiter.refund(bytes: max(0, transfer.charged - bytes))
+    case .unreachable, .unreadable, .stale: limiter.refund(bytes: transfer.charged)
+    default: break
+    }
+  }
+}

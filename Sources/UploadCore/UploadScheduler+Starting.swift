@@ -1,0 +1,108 @@
+import HeapModule
+import UploadProtocol
+
+/// Leases: taking work out of the queue, and giving it back.
+extension UploadScheduler {
+  /// Puts `session` where it belongs in the queue; called after whatever changed it.
+  mutating func refresh(_ session: SessionID) {
+    guard let entry = sessions[session] else { return }
+    queue.place(session, in: entry.work == nil ? nil : entry.lane)
+  }
+
+  mutating func startTransfers() {
+    guard maySend, connection.notBefore.map({ $0 <= now }) ?? true else { return }
+    while transfers.count < connection.window, limiter.mayStart(at: now), let session = queue.next() {
+      start(session)
+      refresh(session)
+    }
+  }
+
+  private mutating func start(_ session: SessionID) {
+    switch sessions[session]?.work {
+    case .announcement: converse(session, .announce(session))
+    case .completion: converse(session, .complete(session))
+    case .chunk:
+      guard let index = sessions[session]?.takeChunk() else { return }
+      sessions[session]?.chunksInFlight += 1
+      lease(.chunk(ChunkID(session, index)), charged: ChunkLayout.chunkBytes)
+    case nil: preconditionFailure("a session without work was queued")
+    }
+  }
+
+  private mutating func converse(_ session: SessionID, _ request: UploadRequest) {
+    let id = lease(request)
+    sessions[session]?.conversation = id
+    sessions[session]?.isRenamed = false
+    sessions[session]?.isChanged = false
+  }
+
+  /// Starts one request.
+  @discardableResult
+  mutating func lease(_ request: UploadRequest, charged: Int = 0) -> TransferID {
+    let id = TransferID(nextTransfer)
+    nextTransfer += 1
+    var transfer = InFlight(id: id, request: request, lastProgress: now)
+    if let session = request.session { transfer.announcements = sessions[session]?.announcements ?? 0 }
+    if limiter.bytesPerSecond != nil, charged > 0 {
+      // A chunk's length is not known here; `settle` gives back what it falls short of a whole one.
+      transfer.charged = charged
+      limiter.charge(bytes: charged, at: now)
+    }
+    transfers.append(transfer)
+    effects.append(.start(Transfer(id: id, request: request, bytesPerSecondMax: limiter.bytesPerSecond)))
+    return id
+  }
+
+  /// Ends the lease; nil if it was cancelled before.
+  mutating func release(_ id: TransferID) -> InFlight? {
+    guard let place = transfers.firstIndex(where: { $0.id == id }) else { return nil }
+    let transfer = transfers.remove(at: place)
+    switch transfer.request {
+    case .probe: connection.probe = nil
+    case .announce(let session), .complete(let session): sessions[session]?.conversation = nil
+    case .chunk(let chunk): sessions[chunk.session]?.chunksInFlight -= 1
+    }
+    return transfer
+  }
+
+  /// Ends an attempt from our side. The caller says what becomes of its chunk.
+  mutating func cancel(_ id: TransferID) {
+    guard release(id) != nil else { return }
+    effects.append(.cancel(id))
+  }
+
+  /// A chunk whose attempt failed waits again, unless it changed and is still open.
+  mutating func putBack(_ transfer: InFlight) {
+    guard case .chunk(let chunk) = transfer.request, !transfer.isStale || transfer.isSealedAgain else { return }
+    sessions[chunk.session]?.pending.insert(chunk.index)
+  }
+
+  mutating func progressed(_ id: TransferID) {
+    guard let place = transfers.firstIndex(where: { $0.id == id }) else { return }
+    transfers[place].lastProgress = now
+  }
+
+  func stallMoment(of transfer: InFlight) -> Instant {
+    let timeout = transfer.request == .probe ? min(policy.uploadTimeout, Connection.probeTimeout) : policy.uploadTimeout
+    return transfer.lastProgress + timeout
+  }
+
+  /// An attempt without a moved byte for the timeout: its lease is freed, and the destination is looked at.
+  mutating func cancelStalled() {
+    for transfer in transfers where stallMoment(of: transfer) <= now {
+      effects.append(.cancel(transfer.id))
+      let seconds = policy.uploadTimeout.nanoseconds / 1_000_000_000
+      ended(transfer.id, .retryable("no byte moved for \(seconds) s", after: nil))
+      suspect(because: transfer)
+    }
+  }
+
+  mutating func wakeDelayed() {
+    while let ticket = delays.min, ticket.moment <= now {
+      delays.removeMin()
+      guard sessions[ticket.session]?.notBefore == ticket.moment else { continue }
+      sessions[ticket.session]?.notBefore = nil
+      refresh(ticket.session)
+    }
+  }
+}

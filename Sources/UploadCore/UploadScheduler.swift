@@ -1,0 +1,125 @@
+import HeapModule
+package import UploadProtocol
+
+/// Decides what is sent when. A value without clock, files or network: events and the time go in, effects come out, the
+/// same ones in every process.
+///
+/// Rules, in the order in which they bind:
+/// 1. connection: nothing but one probe at a time while the destination is away (`UploadScheduler+Connection`);
+/// 2. limits: at most `policy.parallel` requests in flight, and `limit` bytes a second;
+/// 3. order: priority, then recordings still open, then fair shares; the lowest chunk first (`FairQueue`);
+/// 4. a chunk in flight is leased: it is neither pending nor forgotten. A chunk that changes meanwhile keeps its lease
+///    as *stale*: the attempt runs to its end (a chunk rewritten faster than the link carries it would otherwise never
+///    arrive in any version) but its answer records nothing, and only then is the new version sent.
+public struct UploadScheduler: Sendable {
+  var policy: UploadPolicy
+  var generator: SplitMix64
+  /// The latest moment anybody told; time never goes back.
+  var now = Instant(nanoseconds: Int64.min / 4)
+  var effects: [UploadEffect] = []
+
+  var sessions: [SessionID: SessionEntry] = [:]
+  var queue = FairQueue()
+  /// When delayed sessions wake. A ticket whose moment is not the session's `notBefore` any more means nothing.
+  var delays = Heap<DelayTicket>()
+
+  /// At most `policy.parallel`, in the order of starting.
+  var transfers: [InFlight] = []
+  var nextTransfer: UInt64 = 1
+
+  var connection = Connection()
+  var limiter: RateLimiter
+  var isPausedByUser = false
+  /// Last error of sessions that rest; at most `troubledMax`.
+  var troubled: [SessionID: String] = [:]
+  /// Bounds what each turn publishes; a person reads a dozen.
+  static let troubledMax = 1_000
+
+  public init(policy: UploadPolicy, generator: SplitMix64) {
+    precondition(policy.parallel > 0, "a scheduler without a request in flight sends nothing")
+    self.policy = policy
+    self.generator = generator
+    limiter = RateLimiter(bytesPerSecond: policy.bytesPerSecondMax)
+  }
+
+  /// Takes one event and says what to do about it. Whoever hands in a batch ends it with `.timePassed`: only that looks
+  /// for transfers that moved no byte, when the batch's progress is known.
+  public mutating func handle(_ event: UploadEvent, at now: Instant) -> [UploadEffect] {
+    self.now = max(self.now, now)
+    switch event {
+    case .registered(let session, let facts): registered(session, facts)
+    case .restored(let session, let restored): self.restored(session, restored)
+    case .opened(let session): opened(session)
+    case .sealed(let chunk, let version, let bytes): sealed(chunk, version, bytes: bytes)
+    case .reopened(let chunk): reopened(chunk)
+    case .truncated(let session, let chunkCount): truncated(session, chunkCount: chunkCount)
+    case .renamed(let session, let facts): renamed(session, facts)
+    case .finished(let session, let size): finished(session, size: size)
+    case .removed(let session): removed(session)
+    case .progressed(let id, _): progressed(id)
+    case .transferred(let id, let outcome): ended(id, outcome)
+    case .control(let command): control(command)
+    case .networkChanged: networkChanged()
+    case .timePassed: cancelStalled()
+    }
+    wakeDelayed()
+    startProbe()
+    startTransfers()
+    defer { effects = [] }
+    return effects
+  }
+
+  /// The earliest moment at which `.timePassed` changes something; nil: only an event does.
+  public var deadline: Instant? {
+    var moments: [Instant] = transfers.map { stallMoment(of: $0) }
+    if let delay = delays.min { moments.append(delay.moment) }
+    if !isPausedByUser, connection.probe == nil, let probe = connection.nextProbe { moments.append(probe) }
+    if maySend, !queue.isEmpty, transfers.count < connection.window {
+      moments.append(max(now, connection.notBefore ?? now, limiter.nextStart ?? now))
+    }
+    return moments.min()
+  }
+
+  public var summary: UploadSummary {
+    UploadSummary(
+      connection: connection.visibleState, isPausedByUser: isPausedByUser, inFlight: transfers.count,
+      bytesPerSecondMax: limiter.bytesPerSecond, troubled: troubled)
+  }
+
+  // What tests and the simulation may see.
+  package var pendingChunks: Int { sessions.values.reduce(0) { $0 + $1.pending.count } }
+  package func pending(of session: SessionID) -> PendingRanges? { sessions[session]?.pending }
+  package func retryMoment(of session: SessionID) -> Instant? { sessions[session]?.notBefore }
+  package func failures(of session: SessionID) -> Int { sessions[session]?.failures ?? 0 }
+  package var isProbing: Bool { connection.probe != nil }
+
+  /// Attempts that are under way.
+  package var inFlight: [TransferID] { transfers.map(\.id) }
+
+  /// Neither paused, nor offline, nor in doubt.
+  var maySend: Bool { !isPausedByUser && connection.state == .online }
+}
+
+/// One request on its way.
+struct InFlight: Sendable {
+  let id: TransferID
+  let request: UploadRequest
+  var lastProgress: Instant
+  /// Bytes charged to the limit.
+  var charged = 0
+  /// `SessionEntry.announcements` when it started.
+  var announcements = 0
+  /// The chunk changed since: the answer counts for nothing.
+  var isStale = false
+  /// The changed chunk is sealed again: send it when this attempt has ended.
+  var isSealedAgain = false
+}
+
+struct DelayTicket: Comparable, Sendable {
+  let moment: Instant
+  let session: SessionID
+
+  static func < (left: DelayTicket, right: DelayTicket) -> Bool {
+    (left.moment, left.session) < (right.moment, right.session)
+  }
+}

@@ -17,4 +17,5 @@
 #include <sys/types.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include "worker_state.h"
 #endif

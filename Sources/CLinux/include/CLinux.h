@@ -17,5 +17,6 @@
 #include <sys/types.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include "processes.h"
 #include "worker_state.h"
 #endif

@@ -6,11 +6,16 @@
 #endif
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>

@@ -53,14 +53,12 @@ static inline CURLcode ccurl_set_progress(CURL *easy, curl_xferinfo_callback cal
 static inline CURLcode ccurl_set_sockopt(CURL *easy, curl_sockopt_callback callback) {
   return curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, callback);
 }
+static inline CURLcode ccurl_set_close_socket(CURL *easy, curl_closesocket_callback callback) {
+  return curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, callback);
+}
 
 // Facts that are a long.
 static inline CURLcode ccurl_get_long(CURL *easy, CURLINFO info, long *value) {
-  return curl_easy_getinfo(easy, info, value);
-}
-
-// Facts that are a socket; CURL_SOCKET_BAD when there is none.
-static inline CURLcode ccurl_get_socket(CURL *easy, CURLINFO info, curl_socket_t *value) {
   return curl_easy_getinfo(easy, info, value);
 }
 

@@ -26,7 +26,8 @@ public final class CurlTransport: UploadTransport {
     self.requests = ChunkRequests(destination, uploadTimeout: policy.uploadTimeout)
     self.engine = try HTTPEngine(
       HTTPEngine.Configuration(
-        parallel: policy.parallel, caFile: destination.caFile, noProxy: destination.noProxy),
+        parallel: policy.parallel, unacknowledgedMax: policy.uploadTimeout, caFile: destination.caFile,
+        noProxy: destination.noProxy),
       clock: clock)
   }
 

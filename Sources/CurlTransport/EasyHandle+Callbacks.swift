@@ -1,16 +1,16 @@
 import CCurl
-import CLinux
 import Glibc
 import UploadCore
 
-// What libcurl calls while it performs. Each closure turns C arguments into one call of the exchange; the pointer to it
-// is valid because the handle keeps the exchange until it is reset.
+// What libcurl calls while it performs. Each closure turns C arguments into one call of a Swift object. The exchange
+// lives as long as the handle carries it; the sockets live as long as the multi handle, which closes the last of them.
 extension EasyHandle {
-  func setCallbacks(_ exchange: UnsafeMutableRawPointer) {
-    setBodyCallbacks(exchange)
-    setAnswerCallbacks(exchange)
-    setProgressCallback(exchange)
-    setSocketCallback(exchange)
+  func setCallbacks(for exchange: Exchange, _ sockets: SocketTable) {
+    let context = Unmanaged.passUnretained(exchange).toOpaque()
+    setBodyCallbacks(context)
+    setAnswerCallbacks(context)
+    setProgressCallback(context)
+    setSocketCallbacks(Unmanaged.passUnretained(sockets).toOpaque())
   }
 
   private func setBodyCallbacks(_ exchange: UnsafeMutableRawPointer) {
@@ -55,19 +55,17 @@ extension EasyHandle {
     ccurl_set_long(easy, CURLOPT_NOPROGRESS, 0)
   }
 
-  /// A new connection gives up on sent but unacknowledged bytes after the request's stall timeout (the kernel alone would
-  /// try for a quarter of an hour), and is not inherited by programs that are started.
-  private func setSocketCallback(_ exchange: UnsafeMutableRawPointer) {
+  private func setSocketCallbacks(_ sockets: UnsafeMutableRawPointer) {
     ccurl_set_sockopt(easy) { context, socket, _ in
-      guard let context else { return CURL_SOCKOPT_OK }
-      let request = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue().request
-      let milliseconds = request.stallTimeout.nanoseconds / 1_000_000
-      var timeout = UInt32(clamping: max(1, milliseconds))
-      setsockopt(
-        socket, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &timeout, socklen_t(MemoryLayout.size(ofValue: timeout)))
-      _ = fcntl(socket, F_SETFD, FD_CLOEXEC)
+      guard let context else { return CURL_SOCKOPT_ERROR }
+      Unmanaged<SocketTable>.fromOpaque(context).takeUnretainedValue().opened(socket)
       return CURL_SOCKOPT_OK
     }
-    ccurl_set_pointer(easy, CURLOPT_SOCKOPTDATA, exchange)
+    ccurl_set_pointer(easy, CURLOPT_SOCKOPTDATA, sockets)
+    ccurl_set_close_socket(easy) { context, socket in
+      guard let context else { return -1 }
+      return Unmanaged<SocketTable>.fromOpaque(context).takeUnretainedValue().close(socket)
+    }
+    ccurl_set_pointer(easy, CURLOPT_CLOSESOCKETDATA, sockets)
   }
 }

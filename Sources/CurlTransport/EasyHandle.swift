@@ -1,6 +1,4 @@
 import CCurl
-import CLinux
-import Glibc
 import UploadCore
 
 /// One libcurl easy handle, used for one exchange after the other. Uploader thread only.
@@ -37,14 +35,14 @@ final class EasyHandle {
   }
 
   /// Prepares the handle for `exchange`. Every option is set anew: `reset()` has cleared them all.
-  func prepare(for exchange: Exchange, caFile: String?, noProxy: String?) {
+  func prepare(for exchange: Exchange, _ sockets: SocketTable, caFile: String?, noProxy: String?) {
     self.exchange = exchange
     errorText[0] = 0
     setAddress(exchange.request, caFile: caFile, noProxy: noProxy)
     setConnection(exchange.request)
     setBody(exchange.request)
     setHeaders(exchange.request)
-    setCallbacks(Unmanaged.passUnretained(exchange).toOpaque())
+    setCallbacks(for: exchange, sockets)
   }
 
   /// Ends the exchange. The handle must not be in a multi handle any more. Keeps connections, names and TLS sessions.
@@ -66,12 +64,10 @@ final class EasyHandle {
     return ccurl_get_long(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK ? status : 0
   }
 
-  /// Bytes in the kernel's send buffer that the other side has not acknowledged; nil without a connection.
-  var queuedBytes: Int? {
-    var socket: curl_socket_t = -1
-    guard ccurl_get_socket(easy, CURLINFO_ACTIVESOCKET, &socket) == CURLE_OK, socket >= 0 else { return nil }
-    var count: Int32 = 0
-    return ioctl(socket, UInt(SIOCOUTQ), &count) == 0 ? Int(count) : nil
+  /// Local port of the connection in use; 0 when there is none yet.
+  var localPort: Int {
+    var port = 0
+    return ccurl_get_long(easy, CURLINFO_LOCAL_PORT, &port) == CURLE_OK ? port : 0
   }
 
   // MARK: Options. Their results are not looked at: they fail only for values of ours that libcurl does not know.

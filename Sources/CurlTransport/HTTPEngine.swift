@@ -18,9 +18,12 @@ package final class HTTPEngine {
     package var caFile: String?
     /// Hosts to reach without the proxy that the environment names; nil: as the environment says.
     package var noProxy: String?
+    /// A connection whose bytes are not acknowledged for so long ends.
+    package var unacknowledgedMax: Span
 
-    package init(parallel: Int, caFile: String? = nil, noProxy: String? = nil) {
+    package init(parallel: Int, unacknowledgedMax: Span, caFile: String? = nil, noProxy: String? = nil) {
       self.parallel = parallel
+      self.unacknowledgedMax = unacknowledgedMax
       self.caFile = caFile
       self.noProxy = noProxy
     }
@@ -33,6 +36,7 @@ package final class HTTPEngine {
   private let multi: UnsafeMutableRawPointer
   private let configuration: Configuration
   private let clock: any MonotonicClock
+  private let sockets: SocketTable
   private var active: [TransferID: EasyHandle] = [:]
   /// At most `parallel` of them: each holds an upload buffer's worth of memory while in use, little when idle.
   private var idle: [EasyHandle] = []
@@ -44,6 +48,7 @@ package final class HTTPEngine {
     self.multi = multi
     self.configuration = configuration
     self.clock = clock
+    self.sockets = SocketTable(unacknowledgedMax: configuration.unacknowledgedMax)
     self.wakeHandle = WakeHandle(multi)
     ccurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
     ccurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, configuration.parallel)
@@ -54,7 +59,8 @@ package final class HTTPEngine {
     for handle in active.values { curl_multi_remove_handle(multi, handle.easy) }
     active.removeAll()
     idle.removeAll()
-    curl_multi_cleanup(multi)
+    // Closes the last connections, through `sockets`.
+    withExtendedLifetime(sockets) { _ = curl_multi_cleanup(multi) }
   }
 
   package func start(_ id: TransferID, _ request: HTTPRequest) {
@@ -63,7 +69,7 @@ package final class HTTPEngine {
       return
     }
     let exchange = Exchange(id, request, clock: clock)
-    handle.prepare(for: exchange, caFile: configuration.caFile, noProxy: configuration.noProxy)
+    handle.prepare(for: exchange, sockets, caFile: configuration.caFile, noProxy: configuration.noProxy)
     let code = curl_multi_add_handle(multi, handle.easy)
     guard code == CURLM_OK else {
       let reason = String(cString: curl_multi_strerror(code))
@@ -79,7 +85,7 @@ package final class HTTPEngine {
       refused.removeAll { event in if case .finished(id, _) = event { true } else { false } }
       return
     }
-    recycle(handle)
+    abandon(handle)
   }
 
   /// Waits until something is to be reported, somebody calls `wake()`, or `deadline` (nil: for ever).
@@ -134,10 +140,10 @@ package final class HTTPEngine {
     var events: [Event] = []
     for (id, handle) in active {
       guard let exchange = handle.exchange else { continue }
-      if exchange.isStalled(at: now, queuedBytes: { handle.queuedBytes }) {
+      if exchange.isStalled(at: now, queuedBytes: { sockets.queuedBytes(localPort: handle.localPort) }) {
         events.append(.finished(id, .stalled(exchange.request.stallTimeout)))
         active[id] = nil
-        recycle(handle)
+        abandon(handle)
       } else if let bytes = exchange.progressToReport(at: now) {
         events.append(.progressed(id, bytes: bytes))
       }
@@ -156,6 +162,12 @@ package final class HTTPEngine {
     if code == CURLE_OK || earlyRefusals.contains(answer.status) { return .answered(answer) }
     if exchange.isEndless { return .endless }
     return .failed(code: code.rawValue, handle.message(for: code))
+  }
+
+  /// Ends an exchange in the middle, and its connection.
+  private func abandon(_ handle: EasyHandle) {
+    sockets.dropUnsentBytes(localPort: handle.localPort)
+    recycle(handle)
   }
 
   private func recycle(_ handle: EasyHandle) {

@@ -15,6 +15,9 @@ enum Loopback {
     let descriptor = try make()
     var reuse: Int32 = 1
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, 4)
+    // Small, or the kernel would take a whole chunk from the client while the server reads slowly or not at all.
+    var buffer: Int32 = 64 << 10
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &buffer, 4)
     guard withAddress(port, { bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, 64) == 0 else {
       let code = errno
       close(descriptor)

@@ -20,10 +20,7 @@ struct FactWriter {
       try run(
         "UPDATE chunks SET version = ? WHERE session = ? AND idx = ? AND state = 1 AND version <= ?",
         [Int64(current.next.number), chunk.session.number, chunk.index, Int64(current.number)])
-    case .dropped(let session, let index, let base):
-      try run(
-        "DELETE FROM chunks WHERE session = ? AND idx >= ? AND version < ? AND state < 2",
-        [session.number, index, Int64(base.number)])
+    case .dropped(let session, let index, let base): try drop(session, from: index, below: base)
     case .renamed(let session, let facts):
       try run(
         "UPDATE sessions SET path = ?, inode = ?, is_announced = 0, revision = revision + 1 WHERE number = ?",
@@ -109,6 +106,22 @@ struct FactWriter {
       next += 1
     }
     try run("UPDATE sessions SET stored_through = ? WHERE number = ?", [next, chunk.session.number])
+  }
+
+  /// Deletes chunks from `index` on with a version below `base`, and takes them out of the session's sums.
+  func drop(_ session: SessionID, from index: Int, below base: ChunkVersion) throws {
+    let arguments: StatementArguments = [session.number, index, Int64(base.number)]
+    try run(
+      """
+      UPDATE sessions SET stored_through = MIN(stored_through, ?2),
+        stored_chunks = stored_chunks - (SELECT COUNT(*) FROM chunks
+          WHERE session = ?1 AND idx >= ?2 AND version < ?3 AND state >= 2),
+        stored_bytes = stored_bytes - (SELECT COALESCE(SUM(bytes), 0) FROM chunks
+          WHERE session = ?1 AND idx >= ?2 AND version < ?3 AND state >= 2)
+      WHERE number = ?1
+        AND EXISTS (SELECT 1 FROM chunks WHERE session = ?1 AND idx >= ?2 AND version < ?3 AND state >= 2)
+      """, arguments)
+    try run("DELETE FROM chunks WHERE session = ? AND idx >= ? AND version < ?", arguments)
   }
 
   private func unstore(_ chunk: ChunkID) throws {

@@ -62,6 +62,15 @@ public struct SessionRow: Sendable {
   }
 }
 
+extension RestoredSession {
+  init(_ row: SessionRow, pending: [Range<Int>]) {
+    self.init(
+      facts: SessionFacts(path: row.path, inode: row.inode), pending: pending, isAnnounced: row.isAnnounced,
+      isFinished: row.isFinished, isSynced: row.isSynced, failure: row.failure, priority: row.priority,
+      isHeld: row.isHeld)
+  }
+}
+
 /// What may be sent of a chunk right now.
 struct SendableChunk {
   let version: ChunkVersion
@@ -144,13 +153,7 @@ extension Journal {
         db, sql: "SELECT \(SessionRow.columns) FROM sessions WHERE is_synced = 0 OR is_announced = 0 ORDER BY number"
       ).map { row in
         let row = SessionRow(row)
-        return (
-          row.session,
-          RestoredSession(
-            facts: SessionFacts(path: row.path, inode: row.inode), pending: pending[row.session.number] ?? [],
-            isAnnounced: row.isAnnounced, isFinished: row.isFinished, isSynced: row.isSynced, failure: row.failure,
-            priority: row.priority, isHeld: row.isHeld)
-        )
+        return (row.session, RestoredSession(row, pending: pending[row.session.number] ?? []))
       }
     }
   }

@@ -39,21 +39,14 @@ extension Journal {
       let highest = try Int64.fetchOne(
         db, sql: "SELECT MAX(version) FROM chunks WHERE session = ? AND idx >= ?", arguments: [session.number, count])
       try db.execute(
-        sql: """
-          UPDATE sessions SET
-            stored_chunks = stored_chunks
-              - (SELECT COUNT(*) FROM chunks WHERE session = ?1 AND idx >= ?2 AND state >= 2),
-            stored_bytes = stored_bytes
-              - (SELECT COALESCE(SUM(bytes), 0) FROM chunks WHERE session = ?1 AND idx >= ?2 AND state >= 2),
-            stored_through = MIN(stored_through, ?2), base_version = 1 + MAX(base_version, ?3)
-          WHERE number = ?1
-          """, arguments: [session.number, count, highest ?? 1])
-      try db.execute(
-        sql: "DELETE FROM chunks WHERE session = ? AND idx >= ?", arguments: [session.number, count])
-      try Self.markChanged(session, db)
+        sql: "UPDATE sessions SET base_version = 1 + MAX(base_version, ?) WHERE number = ?",
+        arguments: [highest ?? 1, session.number])
       let base = try Int64.fetchOne(
         db, sql: "SELECT base_version FROM sessions WHERE number = ?", arguments: [session.number])
-      return ChunkVersion(UInt32(base ?? 1))
+      let version = ChunkVersion(UInt32(base ?? 1))
+      try FactWriter(db: db, now: Self.wallClock).drop(session, from: count, below: version)
+      try Self.markChanged(session, db)
+      return version
     }
   }
 

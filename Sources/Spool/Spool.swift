@@ -56,6 +56,7 @@ public final class Spool: Sendable {
     // Again only when the recording was dropped from the table in between, which needs it to be idle.
     while true {
       let recording = try self.recording(inode)
+      if writes { introduce(recording.session) }
       try recording.opened(forWriting: writes)
       if table.withLock({ $0.recordings[inode] === recording }) { return recording }
       recording.closed(forWriting: writes)
@@ -119,6 +120,7 @@ public final class Spool: Sendable {
 
   /// The last name of `inode` has gone. Within `tree.changing`.
   public func removed(_ inode: UInt64, session: SessionID?) {
+    if let session { introduce(session) }
     if let recording = knownRecording(inode) {
       recording.removed()
       if !recording.hasHandles { drop(recording) }
@@ -166,6 +168,22 @@ public final class Spool: Sendable {
     } catch {
       throw .journal(error.message)
     }
+  }
+
+  /// Tells the scheduler of a synced session that it has forgotten or never loaded, before anything happens to it.
+  public func introduce(_ session: SessionID) {
+    guard let row = try? journal.session(session), row.isSynced else { return }
+    post(.event(.restored(session, RestoredSession(row, pending: []))))
+  }
+
+  // MARK: From names (within `tree.changing`)
+
+  /// The recording, or every recording below the folder, has a new path.
+  public func renamed(_ inode: UInt64, isFolder: Bool) {
+    if isFolder { return post(.folderRenamed(inode)) }
+    guard let session = session(of: inode), let path = try? tree.pathBelowRoot(inode) else { return }
+    introduce(session)
+    post(.event(.renamed(session, SessionFacts(path: path, inode: inode))))
   }
 
   // MARK: From recordings

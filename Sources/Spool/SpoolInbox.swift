@@ -36,6 +36,9 @@ extension Spool {
       let path = try tree.pathBelowRoot(folder)
       try tree.eachEntry(below: (path, folder)) { item, itemPath, _ in
         guard item.type == UInt32(S_IFREG), let session = self.session(at: itemPath) else { return }
+        if let row = try? journal.session(session), row.isSynced {
+          events.append(.restored(session, RestoredSession(row, pending: [])))
+        }
         events.append(.renamed(session, SessionFacts(path: itemPath, inode: item.inode)))
       }
     }

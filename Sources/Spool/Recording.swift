@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 public import SystemPackage
@@ -133,16 +134,37 @@ public final class Recording: Sendable {
 
   /// Makes the recording `size` bytes long.
   public func truncate(to size: Int64) throws(SpoolError) {
+    try resize(to: size) { () throws(SpoolError) in try Backing.truncate(descriptor, to: size) }
+  }
+
+  private func resize(to size: Int64, _ body: () throws(SpoolError) -> Void) throws(SpoolError) {
     let change = try begin { $0.beginTruncate(to: size, now: $1) } undo: {
       $0.endTruncate($1, to: $0.size, now: $2)
     }
     var done = size
     defer { endTruncate(change, to: done) }
     do {
-      try Backing.truncate(descriptor, to: size)
+      try body()
     } catch {
       done = (try? Backing.status(descriptor).size) ?? size
       throw error
+    }
+  }
+
+  /// fallocate(2): reserving space changes no byte, punching and zeroing do, and either may extend the recording.
+  public func allocate(mode: Int32, offset: Int64, count: Int64) throws(SpoolError) {
+    let size = try Backing.status(descriptor).size
+    let (end, overflow) = offset.addingReportingOverflow(count)
+    guard !overflow else { throw .io(.fileTooLarge, what: "fallocate") }
+    let erases = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0
+    let erased = erases ? max(0, min(end, size) - offset) : 0
+    let change = try beginWrite(offset: offset, count: erased)
+    defer { endWrite(change, offset: offset, written: erased) }
+    guard mode & FALLOC_FL_KEEP_SIZE == 0, end > size else {
+      return try Backing.allocate(descriptor, mode: mode, offset: offset, count: count)
+    }
+    try resize(to: end) { () throws(SpoolError) in
+      try Backing.allocate(descriptor, mode: mode, offset: offset, count: count)
     }
   }
 
@@ -226,6 +248,9 @@ public final class Recording: Sendable {
       return state.isWatched
     }
   }
+
+  /// Seals what is open now, although the recorder goes on: somebody wants it sent at once.
+  public func flush() { state.withLock { sealAll(&$0) } }
 
   private func sealAll(_ state: inout State) {
     guard state.tracker != nil else { return }

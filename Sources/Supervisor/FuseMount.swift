@@ -52,6 +52,12 @@ public struct FuseMount: Sendable {
   /// Whether it is still in the list of mounts.
   public var isMounted: Bool { MountTable.read().mount(at: path) != nil }
 
+  /// Whether anybody can still use it: also after a lazy unmount, as long as a file is open in it. The device says so.
+  var isConnected: Bool {
+    var watched = pollfd(fd: device.rawValue, events: Int16(POLLIN), revents: 0)
+    return poll(&watched, 1, 0) <= 0 || watched.revents & Int16(POLLERR) == 0
+  }
+
   // MARK: Steps
 
   /// - Returns: the mountpoint's absolute path.

@@ -81,7 +81,8 @@ enum MountHelper {
     }
     var inherited = [Inherited(errors[1], as: 2)]
     if let socket { inherited.append(Inherited(socket, as: socketInChild)) }
-    let result = spawn(program, arguments, environment: environment, inherited: inherited, newSession: false)
+    let result = spawn(
+      program, name: program, arguments, environment: environment, inherited: inherited, newSession: false)
     close(errors[1])
     switch result {
     case .success(let process): return Run(process: process, errors: errors[0])

@@ -13,9 +13,10 @@ struct Inherited {
 }
 
 /// Starts `program` with 0, 1, 2 and `inherited`; every other descriptor is closed in the child.
+/// - Parameter name: argument 0.
 /// - Parameter environment: added to this process's.
 func spawn(
-  _ program: String, _ arguments: [String], environment: [String], inherited: [Inherited], newSession: Bool
+  _ program: String, name: String, _ arguments: [String], environment: [String], inherited: [Inherited], newSession: Bool
 ) -> Result<pid_t, Errno> {
   // Above every target, so that no dup2 in the child overwrites a source that is still needed.
   let lifted = inherited.map { fcntl($0.source, F_DUPFD_CLOEXEC, 64) }
@@ -23,7 +24,7 @@ func spawn(
   guard lifted.allSatisfy({ $0 >= 0 }) else { return .failure(Errno(rawValue: errno)) }
   let pairs = zip(lifted, inherited).map { clinux_inheritance(source: $0, target: $1.target) }
   var process: pid_t = 0
-  let error = withCStrings([program] + arguments) { arguments in
+  let error = withCStrings([name] + arguments) { arguments in
     withCStrings(environment + currentEnvironment(without: environment)) { environment in
       clinux_spawn(&process, program, arguments, environment, pairs, CInt(pairs.count), newSession ? 1 : 0)
     }

@@ -15,6 +15,9 @@ final class PassthroughFileSystem: FileSystem {
   private let graveyard: String
   private let handles: HandleTable
   private let state = Mutex(State())
+  /// Held while the folder and `state.names` change together: an inode number that became free may name a new file in the
+  /// next instant.
+  private let naming = Mutex(())
   private let getxattrs = Atomic(0)
 
   private struct State {
@@ -135,17 +138,29 @@ final class PassthroughFileSystem: FileSystem {
 
   private func entry(_ path: String) throws(Errno) -> Entry {
     let attributes = try attributes(path)
+    // Inode numbers are used again at once: without a generation the kernel would take a new folder for the one that is
+    // just being removed elsewhere (ESTALE). The time of birth tells two lives of a number apart.
+    var born = statx()
+    try check(statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0x800 /* STATX_BTIME */, &born))
+    let generation = UInt64(bitPattern: born.stx_btime.tv_sec &* 1_000_000_000) &+ UInt64(born.stx_btime.tv_nsec)
     return Entry(
-      node: NodeID(rawValue: attributes.inode), generation: 0, attributes: attributes, attributeTimeout: 1,
+      node: NodeID(rawValue: attributes.inode), generation: generation, attributes: attributes, attributeTimeout: 1,
       entryTimeout: 1)
   }
 
   /// An entry just made, which counts as ours also when an earlier worker made it.
   private func made(
-    _ result: CInt, _ name: FileName, in parent: NodeID, _ context: RequestContext
+    _ name: FileName, in parent: NodeID, _ context: RequestContext, _ make: (String) -> CInt
   ) throws(Errno) -> Entry {
-    let error = errno
+    try naming.withLock { _ throws(Errno) in try madeLocked(name, in: parent, context, make) }
+  }
+
+  private func madeLocked(
+    _ name: FileName, in parent: NodeID, _ context: RequestContext, _ make: (String) -> CInt
+  ) throws(Errno) -> Entry {
     let path = try path(name, in: parent)
+    let result = make(path)
+    let error = errno
     if result != 0, !(error == EEXIST && context.mayHaveRun) { throw Errno(rawValue: error) }
     if result == 0 { lchown(path, context.userID, context.groupID) }
     let entry = try entry(path)
@@ -160,9 +175,11 @@ final class PassthroughFileSystem: FileSystem {
   // MARK: Names
 
   func lookup(_ name: FileName, in parent: NodeID) throws(Errno) -> Entry {
-    let entry = try entry(try path(name, in: parent))
-    add(entry.node.rawValue, name, in: parent)
-    return entry
+    try naming.withLock { _ throws(Errno) in
+      let entry = try entry(try path(name, in: parent))
+      add(entry.node.rawValue, name, in: parent)
+      return entry
+    }
   }
 
   func readLink(_ node: NodeID) throws(Errno) -> [UInt8] {
@@ -176,38 +193,43 @@ final class PassthroughFileSystem: FileSystem {
   func makeNode(
     _ name: FileName, in parent: NodeID, mode: UInt32, device: UInt64, _ context: RequestContext
   ) throws(Errno) -> Entry {
-    try made(mknod(try path(name, in: parent), mode, dev_t(device)), name, in: parent, context)
+    try made(name, in: parent, context) { mknod($0, mode, dev_t(device)) }
   }
 
   func makeDirectory(
     _ name: FileName, in parent: NodeID, mode: UInt32, _ context: RequestContext
   ) throws(Errno) -> Entry {
-    try made(mkdir(try path(name, in: parent), mode), name, in: parent, context)
+    try made(name, in: parent, context) { mkdir($0, mode) }
   }
 
   func makeSymlink(
     _ name: FileName, in parent: NodeID, target: [UInt8], _ context: RequestContext
   ) throws(Errno) -> Entry {
     let text = String(decoding: target, as: UTF8.self)
-    return try made(symlink(text, try path(name, in: parent)), name, in: parent, context)
+    return try made(name, in: parent, context) { symlink(text, $0) }
   }
 
   func link(_ node: NodeID, as name: FileName, in parent: NodeID, _ context: RequestContext) throws(Errno) -> Entry {
-    try made(Glibc.link(try path(node), try path(name, in: parent)), name, in: parent, context)
+    let old = try path(node)
+    return try made(name, in: parent, context) { Glibc.link(old, $0) }
   }
 
   func unlink(_ name: FileName, in parent: NodeID, _ context: RequestContext) throws(Errno) {
-    let path = try path(name, in: parent)
-    bury(path)
-    if Glibc.unlink(path) != 0, !(errno == ENOENT && context.mayHaveRun) { throw Errno(rawValue: errno) }
-    remove(name, in: parent)
+    try naming.withLock { _ throws(Errno) in
+      let path = try path(name, in: parent)
+      bury(path)
+      if Glibc.unlink(path) != 0, !(errno == ENOENT && context.mayHaveRun) { throw Errno(rawValue: errno) }
+      remove(name, in: parent)
+    }
   }
 
   func removeDirectory(_ name: FileName, in parent: NodeID, _ context: RequestContext) throws(Errno) {
-    if rmdir(try path(name, in: parent)) != 0, !(errno == ENOENT && context.mayHaveRun) {
-      throw Errno(rawValue: errno)
+    try naming.withLock { _ throws(Errno) in
+      if rmdir(try path(name, in: parent)) != 0, !(errno == ENOENT && context.mayHaveRun) {
+        throw Errno(rawValue: errno)
+      }
+      remove(name, in: parent)
     }
-    remove(name, in: parent)
   }
 
   func rename(
@@ -215,6 +237,14 @@ final class PassthroughFileSystem: FileSystem {
     _ context: RequestContext
   ) throws(Errno) {
     guard flags == 0 else { throw .invalidArgument }
+    try naming.withLock { _ throws(Errno) in
+      try renameLocked(name, in: parent, to: newName, in: newParent, context)
+    }
+  }
+
+  private func renameLocked(
+    _ name: FileName, in parent: NodeID, to newName: FileName, in newParent: NodeID, _ context: RequestContext
+  ) throws(Errno) {
     let (from, to) = (try path(name, in: parent), try path(newName, in: newParent))
     let moved = inode(to)
     if context.mayHaveRun, context.memory != 0, moved == context.memory {
@@ -266,11 +296,19 @@ final class PassthroughFileSystem: FileSystem {
   func create(
     _ name: FileName, in parent: NodeID, mode: UInt32, flags: Int32, _ context: RequestContext
   ) throws(Errno) -> (Entry, OpenedFile) {
+    try naming.withLock { _ throws(Errno) in
+      try createLocked(name, in: parent, mode: mode, flags: flags, context)
+    }
+  }
+
+  private func createLocked(
+    _ name: FileName, in parent: NodeID, mode: UInt32, flags: Int32, _ context: RequestContext
+  ) throws(Errno) -> (Entry, OpenedFile) {
     let path = try path(name, in: parent)
     var file = Glibc.open(path, (flags & ~O_ACCMODE & ~O_APPEND) | O_RDWR | O_CREAT | O_CLOEXEC, mode)
     if file < 0, errno == EEXIST, context.mayHaveRun { file = Glibc.open(path, O_RDWR | O_CLOEXEC) }
     guard file >= 0 else { throw Errno(rawValue: errno) }
-    let entry = try made(0, name, in: parent, context)
+    let entry = try madeLocked(name, in: parent, context) { _ in 0 }
     return (entry, OpenedFile(handle: try keep(file, entry.node, flags, context)))
   }
 

@@ -1,8 +1,8 @@
-internal import Spool
-public import SyncStatus
-public import SystemPackage
+public import Spool
+internal import SyncStatus
+internal import SystemPackage
 public import UploadCore
-public import UploadProtocol
+internal import UploadProtocol
 
 /// Carries out what is written to `.status/control`, and what is set through attributes.
 public struct ControlFile: Sendable {

@@ -1,6 +1,5 @@
 internal import Foundation
 internal import Glibc
-public import Spool
 internal import SyncStatus
 public import SystemPackage
 

@@ -13,11 +13,11 @@ extension RecordingFileSystem {
 
   public func extendedAttribute(_ name: [UInt8], of node: NodeID) throws(Errno) -> [UInt8] {
     if name.starts(with: Self.aclPrefix) { throw .notSupported }
-    if StatusTree.owns(node) || name.starts(with: Self.ownPrefix) { throw .attributeNotFound }
+    if StatusTree.owns(node) || name.starts(with: Self.ownPrefix) { throw .noData }
     if name.starts(with: Self.statusPrefix) {
       let short = String(decoding: name.dropFirst(Self.statusPrefix.count), as: UTF8.self)
       guard let status = status.reader.status(of: inode(node)), let value = StatusAttributes.value(short, of: status)
-      else { throw .attributeNotFound }
+      else { throw .noData }
       return Array(value.utf8)
     }
     return try onPath(node) { path throws(SpoolError) in try Backing.attribute(name, of: path) }
@@ -54,7 +54,7 @@ extension RecordingFileSystem {
     do throws(Errno) {
       try onPath(node) { path throws(SpoolError) in try Backing.removeAttribute(name, of: path) }
     } catch {
-      if !(error == .attributeNotFound && context.mayHaveRun) { throw error }
+      if !(error == .noData && context.mayHaveRun) { throw error }
     }
     tellOfMetadata(name, node)
   }

@@ -1,6 +1,7 @@
 public import Fuse
 internal import Glibc
 internal import Spool
+internal import Synchronization
 public import SystemPackage
 
 // Open files: bytes and handles.
@@ -133,7 +134,7 @@ extension RecordingFileSystem {
     from source: (node: NodeID, handle: HandleID, offset: Int64),
     to target: (node: NodeID, handle: HandleID, offset: Int64), count: Int, flags: UInt32, _ context: RequestContext
   ) throws(Errno) -> Int {
-    if StatusTree.owns(source.node) || StatusTree.owns(target.node) { throw .crossDeviceLink }
+    if StatusTree.owns(source.node) || StatusTree.owns(target.node) { throw .improperLink }
     let (from, to) = (try opened(source.handle).recording, try opened(target.handle).recording)
     let count = min(count, Self.copyMax)
     let change = try translated { () throws(SpoolError) in

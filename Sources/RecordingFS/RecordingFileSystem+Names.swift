@@ -67,7 +67,7 @@ extension RecordingFileSystem {
       try spool.tree.reading { () throws(SpoolError) in
         let (folder, path) = try spool.tree.locate(inode(node))
         let newPath = try spool.tree.path(of: name.bytes, in: inode(parent))
-        do {
+        do throws(SpoolError) {
           try Backing.link(path, in: folder, to: newPath, in: spool.tree.root)
         } catch .io(.fileExists, let what) {
           let there = try Backing.status(newPath, in: spool.tree.root)
@@ -83,7 +83,7 @@ extension RecordingFileSystem {
     try translated { () throws(SpoolError) in
       try spool.tree.changing { () throws(SpoolError) in
         let path = try spool.tree.path(of: name.bytes, in: inode(parent))
-        do {
+        do throws(SpoolError) {
           let target = try Backing.status(path, in: spool.tree.root)
           let loss = loss(of: target)
           if loss?.isOpen == true {
@@ -105,7 +105,7 @@ extension RecordingFileSystem {
     try translated { () throws(SpoolError) in
       try spool.tree.changing { () throws(SpoolError) in
         let path = try spool.tree.path(of: name.bytes, in: inode(parent))
-        do {
+        do throws(SpoolError) {
           let target = try Backing.status(path, in: spool.tree.root)
           try Backing.unlink(path, in: spool.tree.root, isFolder: true)
           spool.tree.forget(target.inode, as: name.bytes, in: inode(parent))
@@ -133,7 +133,7 @@ extension RecordingFileSystem {
         }
         let source = try Backing.status(old, in: spool.tree.root)
         context.remember(source.inode)
-        if flags & UInt32(RENAME_EXCHANGE) != 0 {
+        if flags & RenameFlags.exchange != 0 {
           try Backing.rename(old, in: spool.tree.root, to: new, in: spool.tree.root, flags: flags)
           finishRename(of: target, to: name, in: parent)
         } else {
@@ -166,7 +166,7 @@ extension RecordingFileSystem {
     return try translated { () throws(SpoolError) in
       try spool.tree.reading { () throws(SpoolError) in
         let path = try spool.tree.path(of: name.bytes, in: inode(parent))
-        do {
+        do throws(SpoolError) {
           try body(path)
         } catch .io(.fileExists, let what) {
           if !context.mayHaveRun { throw .io(.fileExists, what: what) }
@@ -214,7 +214,7 @@ extension RecordingFileSystem {
     as newName: FileName, in newParent: NodeID
   ) throws(SpoolError) {
     let root = spool.tree.root
-    guard let target, target.inode != source.inode, flags & UInt32(RENAME_NOREPLACE) == 0, let loss = loss(of: target)
+    guard let target, target.inode != source.inode, flags & RenameFlags.noReplace == 0, let loss = loss(of: target)
     else { return try Backing.rename(old, in: root, to: new, in: root, flags: flags) }
     // A second name first, so that the replacement itself stays one atomic step.
     if loss.isOpen {

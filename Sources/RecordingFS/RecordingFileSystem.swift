@@ -2,7 +2,7 @@ public import Fuse
 internal import Glibc
 public import Spool
 internal import Synchronization
-public import SystemPackage
+internal import SystemPackage
 
 /// The mount: a tree of plain files whose every change is told to the uploader, and `.status` beside it.
 ///

@@ -1,5 +1,5 @@
 internal import Spool
-public import SyncStatus
+internal import SyncStatus
 internal import Synchronization
 public import UploadCore
 internal import UploadProtocol

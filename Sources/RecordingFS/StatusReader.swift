@@ -1,8 +1,8 @@
 internal import Foundation
 public import Spool
 public import SyncStatus
-public import UploadCore
-public import UploadProtocol
+internal import UploadCore
+internal import UploadProtocol
 
 /// Draws the status of recordings from the journal, the open recordings and the uploader's board. On any thread.
 ///

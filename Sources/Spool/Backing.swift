@@ -218,3 +218,9 @@ public enum Backing {
     return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
   }
 }
+
+/// renameat2(2)'s flags, whose macros Swift sees only through one of two headers.
+public enum RenameFlags {
+  public static let noReplace: UInt32 = 1
+  public static let exchange: UInt32 = 2
+}

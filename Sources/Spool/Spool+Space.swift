@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import SystemPackage
 
 /// What statfs(2) says of the spool's disk.
 public struct SpoolSpace: Sendable {

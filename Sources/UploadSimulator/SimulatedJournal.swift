@@ -1,0 +1,153 @@
+import UploadCore
+import UploadProtocol
+
+/// The journal as the real one promises to be: the rows, and which of them would survive a power cut.
+struct SimulatedJournal {
+  enum ChunkState { case open, sealed, stored }
+
+  struct ChunkRow {
+    var version: ChunkVersion
+    var state: ChunkState
+    var digest: ChunkDigest?
+  }
+
+  struct SessionRow {
+    var facts: SessionFacts
+    var chunks: [Int: ChunkRow] = [:]
+    var isAnnounced = false
+    var isFinished = false
+    var size: Int64 = 0
+    var isSynced = false
+    var failure: String?
+    var priority = UploadPriority.normal
+    var isHeld = false
+    /// Counts changes of content.
+    var revision: Int64 = 0
+    /// Above every version that was ever dropped by a truncation, for chunks from `droppedFrom` on.
+    var baseVersion = ChunkVersion.first
+    var droppedFrom = Int.max
+    var versionMax = ChunkVersion.first
+  }
+
+  struct Rows {
+    var sessions: [SessionID: SessionRow] = [:]
+    var isPausedByUser = false
+  }
+
+  private(set) var rows = Rows()
+  private var durable = Rows()
+  var isFailing = false
+  /// Every chunk and session that was ever recorded as stored or synced: what people may be told.
+  private(set) var everStored: Set<ChunkID> = []
+  private(set) var everSynced: Set<SessionID> = []
+
+  mutating func sync() { durable = rows }
+  mutating func cutPower() { rows = durable }
+
+  // MARK: What the uploader records
+
+  mutating func apply(_ fact: JournalFact) {
+    switch fact {
+    case .registered(let session, let facts):
+      if rows.sessions[session] == nil { rows.sessions[session] = SessionRow(facts: facts) }
+    case .opened(let session): rows.sessions[session]?.isFinished = false
+    case .sealed(let chunk, let version, _): seal(chunk, version)
+    case .stored(let chunk, let version, let digest): store(chunk, version, digest)
+    case .unstored(let chunk):
+      guard rows.sessions[chunk.session]?.chunks[chunk.index]?.state == .stored else { return }
+      rows.sessions[chunk.session]?.chunks[chunk.index]?.state = .sealed
+    case .superseded(let chunk, let current): supersede(chunk, current)
+    case .renamed(let session, let facts):
+      rows.sessions[session]?.facts = facts
+      rows.sessions[session]?.isAnnounced = false
+    case .announced(let session, let facts):
+      if rows.sessions[session]?.facts == facts { rows.sessions[session]?.isAnnounced = true }
+    case .unannounced(let session): rows.sessions[session]?.isAnnounced = false
+    case .finished(let session, let size):
+      rows.sessions[session]?.isFinished = true
+      rows.sessions[session]?.size = size
+    case .synced(let session, let revision):
+      guard rows.sessions[session]?.revision == revision else { return }
+      rows.sessions[session]?.isSynced = true
+      everSynced.insert(session)
+    case .failed(let session, let message): rows.sessions[session]?.failure = message
+    case .failureCleared(let session): rows.sessions[session]?.failure = nil
+    case .held(let session, let isHeld): rows.sessions[session]?.isHeld = isHeld
+    case .prioritized(let session, let priority): rows.sessions[session]?.priority = priority
+    case .removed(let session): rows.sessions[session] = nil
+    case .pausedByUser(let isPaused): rows.isPausedByUser = isPaused
+    }
+  }
+
+  private mutating func seal(_ chunk: ChunkID, _ version: ChunkVersion) {
+    guard let row = rows.sessions[chunk.session] else { return }
+    // Sealed before a truncation dropped it, told after.
+    guard chunk.index < row.droppedFrom || version >= row.baseVersion else { return }
+    if let old = row.chunks[chunk.index] {
+      guard version > old.version || (version == old.version && old.state == .open) else { return }
+    }
+    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(version: version, state: .sealed)
+    changed(chunk.session, version)
+  }
+
+  private mutating func store(_ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest) {
+    guard let row = rows.sessions[chunk.session]?.chunks[chunk.index], row.state == .sealed, row.version == version
+    else { return }
+    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(version: version, state: .stored, digest: digest)
+    everStored.insert(chunk)
+  }
+
+  private mutating func supersede(_ chunk: ChunkID, _ current: ChunkVersion) {
+    guard let row = rows.sessions[chunk.session]?.chunks[chunk.index], row.state == .sealed, row.version <= current
+    else { return }
+    rows.sessions[chunk.session]?.chunks[chunk.index]?.version = current.next
+    changed(chunk.session, current.next)
+  }
+
+  private mutating func changed(_ session: SessionID, _ version: ChunkVersion) {
+    rows.sessions[session]?.revision += 1
+    rows.sessions[session]?.isSynced = false
+    let highest = rows.sessions[session]?.versionMax ?? version
+    rows.sessions[session]?.versionMax = max(version, highest)
+  }
+
+  // MARK: What the spool commits itself, durably, before bytes change
+
+  /// - Returns: the versions as which the chunks will be sealed; nil when the journal cannot be written.
+  mutating func reopen(_ session: SessionID, _ indexes: [Int], base: ChunkVersion) -> [Int: ChunkVersion]? {
+    guard !isFailing else { return nil }
+    var versions: [Int: ChunkVersion] = [:]
+    for index in indexes {
+      // Without a row: sealed, and the event is still on its way.
+      let version = (rows.sessions[session]?.chunks[index]?.version ?? base).next
+      rows.sessions[session]?.chunks[index] = ChunkRow(version: version, state: .open)
+      versions[index] = version
+      changed(session, version)
+    }
+    doubt(session)
+    sync()
+    return versions
+  }
+
+  /// - Returns: the version at which chunks from `index` on start anew; nil when the journal cannot be written.
+  mutating func drop(_ session: SessionID, from index: Int, atLeast: ChunkVersion) -> ChunkVersion? {
+    guard !isFailing else { return nil }
+    let base = max(atLeast, rows.sessions[session]?.versionMax ?? .first).next
+    for key in (rows.sessions[session]?.chunks.keys.sorted() ?? []) where key >= index {
+      rows.sessions[session]?.chunks[key] = nil
+    }
+    changed(session, base)
+    rows.sessions[session]?.baseVersion = base
+    rows.sessions[session]?.droppedFrom = index
+    doubt(session)
+    sync()
+    return base
+  }
+
+  /// The session is neither finished nor synced any more.
+  mutating func doubt(_ session: SessionID) {
+    rows.sessions[session]?.revision += 1
+    rows.sessions[session]?.isFinished = false
+    rows.sessions[session]?.isSynced = false
+  }
+}

@@ -1,0 +1,111 @@
+import UploadCore
+import UploadProtocol
+
+/// The spool's side of the uploader: what is sent, and what a new process finds.
+extension SimulatedWorld {
+  func load(_ request: UploadRequest) -> LoadedTransfer<SimulatedPayload> {
+    switch request {
+    case .probe: return .payload(.probe)
+    case .announce(let session):
+      guard let row = journal.rows.sessions[session] else { return .outcome(.stale) }
+      return .payload(.announce(session, row.facts))
+    case .chunk(let chunk): return loadChunk(chunk)
+    case .complete(let session): return loadManifest(session)
+    }
+  }
+
+  private func loadChunk(_ chunk: ChunkID) -> LoadedTransfer<SimulatedPayload> {
+    guard let row = journal.rows.sessions[chunk.session]?.chunks[chunk.index], row.state == .sealed,
+      let file = files[chunk.session], chunk.index < file.chunkCount
+    else { return .outcome(.stale) }
+    let isFaulty = weights.fates.contains { $0.fate == .unreadable } && generator.percent(weights.faultPercent / 4)
+    if !isHealed, isFaulty { return .outcome(.unreadable("EIO")) }
+    let digest = file.digest(of: chunk.index)
+    if !file.isRolledBack { checker.loaded(chunk, row.version, digest) }
+    return .payload(
+      .chunk(
+        chunk, SimulatedReceiver.Chunk(version: row.version, digest: digest),
+        bytes: ChunkLayout.byteCount(of: chunk.index, size: file.size)))
+  }
+
+  private func loadManifest(_ session: SessionID) -> LoadedTransfer<SimulatedPayload> {
+    guard let row = journal.rows.sessions[session], row.isFinished else { return .outcome(.stale) }
+    let count = ChunkLayout.chunkCount(size: row.size)
+    let digests = (0..<count).compactMap { index -> ChunkDigest? in
+      guard let chunk = row.chunks[index], chunk.state == .stored else { return nil }
+      return chunk.digest
+    }
+    guard digests.count == count else { return .outcome(.stale) }
+    return .payload(
+      .complete(
+        session, row.facts, revision: row.revision, SimulatedReceiver.Recording(size: row.size, digests: digests)))
+  }
+
+  /// A new process: everything is told again from files and journal, in the order of sessions.
+  func restart() {
+    isDead = false
+    mail = []
+    for session in journal.rows.sessions.keys.sorted() where files[session] == nil {
+      restored(session, isFinished: false, pending: [])
+      post(.removed(session))
+    }
+    for session in sessions { recover(session) }
+    if journal.rows.isPausedByUser { command(.pauseAll) }
+  }
+
+  private func recover(_ session: SessionID) {
+    guard var file = files[session] else { return }
+    // A power cut may have taken bytes back: what the journal says of this file is doubted, chunk by chunk.
+    if file.isRolledBack && file.isDirty { checkDigests(of: file) }
+    let row = journal.rows.sessions[session]
+    file.tracker = tracker(of: file, row)
+    let isFinished = row?.isFinished == true && row?.size == file.size && file.tracker.isSealed
+    if let row {
+      let sealed = row.chunks.filter { $0.value.state == .sealed && $0.key < file.chunkCount }.keys.sorted()
+      restored(session, isFinished: isFinished, pending: sealed.map { $0..<$0 + 1 })
+      if row.facts != file.facts { post(.renamed(session, file.facts)) }
+    } else {
+      post(.registered(session, file.facts))
+    }
+    file.finishMoment = nil
+    if file.isOpen {
+      post(.opened(session))
+    } else if !isFinished {
+      file.finishMoment = now
+    }
+    if file.isRolledBack { file.sync() }
+    files[session] = file
+  }
+
+  private func checkDigests(of file: SimulatedFile) {
+    guard let row = journal.rows.sessions[file.session] else { return }
+    journal.isFailing = false
+    let beyond = row.chunks.keys.contains { $0 >= file.chunkCount }
+    if beyond { _ = journal.drop(file.session, from: file.chunkCount, atLeast: row.baseVersion) }
+    let changed = row.chunks.filter { index, chunk in
+      index < file.chunkCount && chunk.state == .stored && chunk.digest != file.digest(of: index)
+    }
+    _ = journal.reopen(file.session, changed.keys.sorted(), base: row.baseVersion)
+  }
+
+  private func tracker(of file: SimulatedFile, _ row: SimulatedJournal.SessionRow?) -> ChunkTracker {
+    var handedOff = ChunkSet()
+    var reopened: [Int: ChunkVersion] = [:]
+    for (index, chunk) in (row?.chunks ?? [:]).sorted(by: { $0.key < $1.key }) where index < file.chunkCount {
+      if chunk.state == .open { reopened[index] = chunk.version } else { handedOff.insert(index) }
+    }
+    return ChunkTracker(
+      size: file.size, baseVersion: row?.baseVersion ?? .first, handedOff: handedOff, reopened: reopened,
+      policy: SealPolicy(), now: now)
+  }
+
+  private func restored(_ session: SessionID, isFinished: Bool, pending: [Range<Int>]) {
+    guard let row = journal.rows.sessions[session] else { return }
+    post(
+      .restored(
+        session,
+        RestoredSession(
+          facts: row.facts, pending: pending, isAnnounced: row.isAnnounced, isFinished: isFinished,
+          isSynced: row.isSynced && isFinished, failure: row.failure, priority: row.priority, isHeld: row.isHeld)))
+  }
+}

@@ -1,0 +1,69 @@
+import UploadCore
+
+/// One seed from beginning to end: a time of faults, then a time of peace in which everything has to settle.
+public struct Simulation {
+  public struct Report: Sendable {
+    public let seed: UInt64
+    /// nil: every invariant held.
+    public let violation: String?
+    public let steps: Int
+    public let digest: UInt64
+    /// The last events, when asked for.
+    public let lines: [String]
+  }
+
+  /// Turns of one seed: ten times what the busiest ones take. More is a loop that gets nowhere.
+  static let turnsMax = 50_000
+  /// How long peace may take to settle everything: four checks of a blocked destination.
+  static let settleMax = Span.seconds(3_600)
+
+  public static func run(seed: UInt64, isTraced: Bool = false) -> Report {
+    let world = SimulatedWorld(seed: seed, isTraced: isTraced)
+    var loop = makeLoop(world)
+    var turns = 0
+
+    while world.actionsLeft > 0, turn(&loop, world, &turns) {}
+    world.heal()
+    let healed = world.now
+    while Checker.unsettled(world) != nil || !world.active.isEmpty, turn(&loop, world, &turns) {
+      world.releaseRefused()
+      guard world.now > healed + settleMax || world.checker.sleptForEver else { continue }
+      world.checker.fail("I6", "not settled: \(Checker.unsettled(world) ?? "a request hangs")")
+    }
+    // Settled: from now on nothing is left to do, at any time.
+    var rest = 0
+    world.checker.sleptForEver = false
+    while !world.checker.sleptForEver, turn(&loop, world, &turns) {
+      rest += 1
+      if rest > 1_000 { world.checker.fail("I4", "1,000 turns after everything was done") }
+    }
+    if let text = Checker.unsettled(world) { world.checker.fail("I1", text) }
+    return Report(
+      seed: seed, violation: world.checker.violation, steps: world.trace.steps, digest: world.trace.digest,
+      lines: world.trace.lines)
+  }
+
+  /// - Returns: whether to go on.
+  private static func turn(_ loop: inout SimulatedLoop, _ world: SimulatedWorld, _ turns: inout Int) -> Bool {
+    loop.turn()
+    turns += 1
+    if turns > turnsMax { world.checker.fail("I4", "\(turns) turns") }
+    if world.isDead {
+      world.restart()
+      world.checker.restarted(at: world.now)
+      loop = makeLoop(world)
+    }
+    return world.checker.violation == nil
+  }
+
+  typealias SimulatedLoop = UploadLoop<
+    SimulatedClock, SimulatedPorts, SimulatedPorts, SimulatedPorts, SimulatedPorts, SimulatedPorts
+  >
+
+  private static func makeLoop(_ world: SimulatedWorld) -> SimulatedLoop {
+    let ports = SimulatedPorts(world: world)
+    return SimulatedLoop(
+      scheduler: UploadScheduler(policy: world.policy, generator: SplitMix64(seed: world.generator.next())),
+      clock: world.clock, journal: ports, source: ports, transport: ports, inbox: ports, sink: ports)
+  }
+}

@@ -1,0 +1,81 @@
+import UploadCore
+
+/// What may happen in one seed, and how often: each seed enables a random half of everything ("swarm"), so that rare
+/// combinations are not drowned in the common ones.
+struct Weights {
+  enum Action: Int, CaseIterable {
+    // Recorders. The first two are always enabled.
+    case create, append, rewrite, truncate, close, reopen, rename, delete, retag, sync
+    // People.
+    case pause, resume, hold, release, prioritize, limit, process, force
+    // The world.
+    case networkChanged, partition, receiverCrash, receiverForgets, kill, killSoon, powerCut, journalFails, clockJump
+  }
+
+  /// What becomes of one request.
+  enum Fate: Int, CaseIterable {
+    case lostBefore, lostAfter, hangsBefore, hangsAfter, duplicated, slow
+    case failing, busy, refused, corrupted, unauthorized, full, unreadable
+  }
+
+  private(set) var actions: [(action: Action, weight: Int)] = []
+  private(set) var fates: [(fate: Fate, weight: Int)] = []
+  /// Of a hundred requests so many meet a fate.
+  let faultPercent: Int
+  /// Of a hundred port calls so many let a recorder act in between, as another thread would.
+  let interleavePercent: Int
+  let actionsMax: Int
+  /// Between two actions.
+  let pauseMax: Span
+  let latencyMax: Span
+  /// Out of touch for so long at most.
+  let outageMax: Span
+
+  init(using generator: inout SplitMix64) {
+    for action in Action.allCases {
+      let isBasic = action == .create || action == .append || action == .close
+      guard isBasic || Bool.random(using: &generator) else { continue }
+      let weight = Int.random(in: 1...100, using: &generator)
+      actions.append((action, Self.isDrastic(action) ? 1 + weight / 8 : isBasic ? 60 + weight : weight))
+    }
+    for fate in Fate.allCases where Bool.random(using: &generator) {
+      fates.append((fate, Int.random(in: 1...100, using: &generator)))
+    }
+    faultPercent = fates.isEmpty ? 0 : [0, 2, 10, 40][Int.random(in: 0..<4, using: &generator)]
+    interleavePercent = [0, 2, 20][Int.random(in: 0..<3, using: &generator)]
+    actionsMax = Int.random(in: 10...60, using: &generator)
+    pauseMax = [.milliseconds(20), .seconds(2), .seconds(40)][Int.random(in: 0..<3, using: &generator)]
+    latencyMax = [.milliseconds(5), .milliseconds(500), .seconds(20)][Int.random(in: 0..<3, using: &generator)]
+    outageMax = [.seconds(1), .seconds(30), .seconds(600)][Int.random(in: 0..<3, using: &generator)]
+  }
+
+  private static func isDrastic(_ action: Action) -> Bool {
+    switch action {
+    case .kill, .killSoon, .powerCut, .journalFails, .receiverForgets, .clockJump, .pause: true
+    default: false
+    }
+  }
+}
+
+extension SplitMix64 {
+  mutating func percent(_ chance: Int) -> Bool { Int.random(in: 0..<100, using: &self) < chance }
+
+  mutating func span(upTo longest: Span) -> Span {
+    Span(nanoseconds: Int64.random(in: 0...longest.nanoseconds, using: &self))
+  }
+
+  mutating func element<Element>(of elements: [Element]) -> Element? {
+    elements.isEmpty ? nil : elements[Int.random(in: 0..<elements.count, using: &self)]
+  }
+
+  mutating func weighted<Choice>(_ choices: [(Choice, Int)]) -> Choice? {
+    let total = choices.reduce(0) { $0 + $1.1 }
+    guard total > 0 else { return nil }
+    var rest = Int.random(in: 0..<total, using: &self)
+    for (choice, weight) in choices {
+      if rest < weight { return choice }
+      rest -= weight
+    }
+    return nil
+  }
+}

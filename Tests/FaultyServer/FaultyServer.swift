@@ -29,6 +29,19 @@ public final class FaultyServer: Sendable {
     try self.init(keepsBodies: keepsBodies) { head in script[min(head.number, script.count - 1)] }
   }
 
+  /// Sends these bytes as soon as somebody connects, and nothing more.
+  public init(greeting: [UInt8]) throws(SocketError) {
+    let log = RequestLog(keepsBodies: false)
+    self.log = log
+    self.acceptor = try Acceptor { descriptor in
+      _ = log.connectionOpened()
+      _ = Loopback.send(greeting, to: descriptor)
+      while !Loopback.receive(4_096, from: descriptor).isEmpty {}
+      log.connectionClosed()
+    }
+    self.port = acceptor.port
+  }
+
   deinit { stop() }
 
   /// Ends all connections and returns when no thread is left.

@@ -7,10 +7,10 @@ struct ReelfsCommand: AsyncParsableCommand {
     commandName: "reelfs",
     abstract: "A recording folder that uploads itself.",
     discussion: """
-      Point any recorder at the mount: what is written there is on its way while the recorder still writes, and what
+      Point any recorder at the mount: what is written there is on its way while the recorder still writes, and what \
       is safe can be read at any moment.
 
-      Exit codes: 0 all synced, 1 wrong usage or an error of this machine, 3 something is pending, 4 something failed
+      Exit codes: 0 all synced, 1 wrong usage or an error of this machine, 3 something is pending, 4 something failed \
       or is paused.
       """,
     version: ReelfsVersion.text,

@@ -6,7 +6,7 @@ struct DoctorCommand: ParsableCommand {
     commandName: "doctor",
     abstract: "Find out what is wrong, and how to mend it.",
     discussion: """
-      Checks /dev/fuse, fusermount3, the kernel, dead mounts, the state directory and, when given, the destination,
+      Checks /dev/fuse, fusermount3, the kernel, dead mounts, the state directory and, when given, the destination, \
       its token and the clock. Changes nothing. Exit code 0: nothing is in the way; 1: something must be mended.
 
       Examples:
@@ -32,7 +32,7 @@ struct DoctorCommand: ParsableCommand {
     if let destination {
       let address: ReceiverAddress
       do throws(TextError) { address = try ReceiverAddress(destination) } catch {
-        throw ValidationError(error.message + "; doctor can check receivers only")
+        throw CommandFailure(error.message + "; doctor can check receivers only")
       }
       findings += DestinationChecks.all(address, token: tokenFile.flatMap { try? TokenFile.read($0) })
     }

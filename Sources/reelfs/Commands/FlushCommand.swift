@@ -18,8 +18,10 @@ struct FlushCommand: ParsableCommand {
   @Flag(help: "Return only when everything asked about is stored.")
   var wait = false
 
-  @Option(help: ArgumentHelp("Give up waiting after this time, for example 90 or 15m.", valueName: "time"))
-  var timeout: TimeLimit?
+  @Option(
+    help: ArgumentHelp("Give up waiting after this time, for example 90 or 15m.", valueName: "time"),
+    transform: TimeLimit.seconds)
+  var timeout: Double?
 
   func validate() throws {
     if timeout != nil && !wait { throw ValidationError("--timeout needs --wait") }
@@ -32,7 +34,7 @@ struct FlushCommand: ParsableCommand {
     let start = MonotonicSeconds.now()
     var worst = ReelfsExit.allSynced
     for place in places {
-      let left = timeout.map { max(0, $0.seconds - (MonotonicSeconds.now() - start)) }
+      let left = timeout.map { max(0, $0 - (MonotonicSeconds.now() - start)) }
       let (outcome, snapshot) = try Drain(timeout: left).wait { try place.snapshot() }
       if outcome == .synced {
         Terminal.say("\(place.title): \(SummaryPage.safeSentence(snapshot.overall))")

@@ -6,7 +6,7 @@ struct LimitCommand: ParsableCommand {
     commandName: "limit",
     abstract: "Limit how fast a mount uploads, from now on.",
     discussion: """
-      Bytes a second over all transfers of the mount together, until the mount ends; --limit of reelfs mount sets it
+      Bytes a second over all transfers of the mount together, until the mount ends; --limit of reelfs mount sets it \
       for good. Units are binary: 1M is 1,048,576 bytes.
 
       Examples:
@@ -26,11 +26,11 @@ struct LimitCommand: ParsableCommand {
     do throws(TextError) {
       bytesPerSecond = try ByteSize.parseRate(rate)
     } catch {
-      throw ValidationError(error.message)
+      throw CommandFailure(error.message)
     }
     let places = try MountLocator.system.places(for: mountpoint)
     if let place = places.first(where: { $0.target != .all }) {
-      throw ValidationError("a limit is for a whole mount: name \(place.root.path)")
+      throw CommandFailure("a limit is for a whole mount: name \(place.root.path)")
     }
     for place in places {
       try place.root.send(.limit(bytesPerSecond: bytesPerSecond))

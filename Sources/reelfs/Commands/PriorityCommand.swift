@@ -6,7 +6,7 @@ struct PriorityCommand: ParsableCommand {
     commandName: "priority",
     abstract: "Say which recordings go first.",
     discussion: """
-      Recordings of a higher priority are sent before all others; among equals, running ones before finished ones.
+      Recordings of a higher priority are sent before all others; among equals, running ones before finished ones. \
       The same as: setfattr -n user.sync.priority -v high PATH
 
       Examples:

@@ -8,8 +8,8 @@ struct ReceiveCommand: AsyncParsableCommand {
     commandName: "receive",
     abstract: "Be the server that recordings are uploaded to.",
     discussion: """
-      Keeps every chunk durably before it answers. Whole recordings appear below DATA/recordings/DEVICE/PATH; what has
-      arrived of a running one can be played from http://host:port/recordings/DEVICE/PATH. Without a token it listens
+      Keeps every chunk durably before it answers. Whole recordings appear below DATA/recordings/DEVICE/PATH; what has \
+      arrived of a running one can be played from http://host:port/recordings/DEVICE/PATH. Without a token it listens \
       on this machine only. SIGTERM and SIGINT finish what is in flight.
 
       Examples:
@@ -46,11 +46,15 @@ struct ReceiveCommand: AsyncParsableCommand {
       listenHost: host, listenPort: port, dataDirectory: data, token: try tokenFile.map(TokenFile.read), tls: tls)
     let scheme = tls == nil ? "http" : "https"
     let folder = data
-    let receiver = try Receiver(configuration: configuration, logger: Logger(label: "reelfs.receiver")) { listening in
-      let shown = listening.host.contains(":") ? "[\(listening.host)]" : listening.host
-      Terminal.say("receiving on \(scheme)://\(shown):\(listening.port), data in \(folder)")
+    do {
+      let receiver = try Receiver(configuration: configuration, logger: Logger(label: "reelfs.receiver")) { listening in
+        let shown = listening.host.contains(":") ? "[\(listening.host)]" : listening.host
+        Terminal.say("receiving on \(scheme)://\(shown):\(listening.port), data in \(folder)")
+      }
+      try await receiver.runUntilSignal()
+    } catch {
+      throw CommandFailure("cannot receive on \(listen): \(error)")
     }
-    try await receiver.runUntilSignal()
   }
 
   private var tls: ReceiverConfiguration.TLSFiles? {

@@ -6,7 +6,7 @@ struct RestartCommand: ParsableCommand {
     commandName: "restart",
     abstract: "Change the program under running recorders.",
     discussion: """
-      The process that serves the mount ends and a new one takes over, for instance after an upgrade of reelfs. Open
+      The process that serves the mount ends and a new one takes over, for instance after an upgrade of reelfs. Open \
       files stay open; a write() in between waits for well under a second.
 
       Examples:
@@ -19,7 +19,7 @@ struct RestartCommand: ParsableCommand {
   func run() throws {
     for place in try MountLocator.system.places(for: mountpoint) {
       guard place.target == .all else {
-        throw ValidationError("a restart is for a whole mount: name \(place.root.path)")
+        throw CommandFailure("a restart is for a whole mount: name \(place.root.path)")
       }
       try place.root.send(.restart)
       // The first answer comes from the new worker, or from the old one in its last moment; either way it is served.

@@ -6,7 +6,7 @@ struct RetryCommand: ParsableCommand {
     commandName: "retry",
     abstract: "Try again at once instead of waiting for the next attempt.",
     discussion: """
-      Waiting times are forgotten and the destination is asked at once. With --force what is on its way is cancelled
+      Waiting times are forgotten and the destination is asked at once. With --force what is on its way is cancelled \
       and sent anew, and recordings that failed for good are tried again: use it after mending the cause.
 
       Examples:

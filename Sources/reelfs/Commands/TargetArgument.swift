@@ -13,12 +13,9 @@ struct TargetArgument: ParsableArguments {
   func places() throws -> [MountPlace] { try MountLocator.system.places(for: path) }
 }
 
-/// A time limit such as `90`, `15m` or `2h`.
-struct TimeLimit: ExpressibleByArgument {
-  let seconds: Double
-
-  init?(argument: String) {
-    guard let seconds = try? DurationText.parse(argument) else { return nil }
-    self.seconds = seconds
+/// A time limit such as `90`, `15m` or `2h`, in seconds.
+enum TimeLimit {
+  @Sendable static func seconds(_ text: String) throws -> Double {
+    do throws(TextError) { return try DurationText.parse(text) } catch { throw ValidationError(error.message) }
   }
 }

@@ -6,10 +6,10 @@ struct UnmountCommand: ParsableCommand {
     commandName: "unmount",
     abstract: "End a mount, with --wait only once everything is stored.",
     discussion: """
-      Without --wait what is not stored yet stays in the spool, and goes on uploading at the next mount of the same
+      Without --wait what is not stored yet stays in the spool, and goes on uploading at the next mount of the same \
       state directory: nothing is lost.
 
-      Exit codes with --wait: 0 all synced and unmounted; 3 time was up, or 4 recordings failed or are paused: then it
+      Exit codes with --wait: 0 all synced and unmounted; 3 time was up, or 4 recordings failed or are paused: then it \
       says what is unfinished, and the mount stays.
 
       Examples:
@@ -23,8 +23,10 @@ struct UnmountCommand: ParsableCommand {
   @Flag(help: "Drain the queue first.")
   var wait = false
 
-  @Option(help: ArgumentHelp("Give up draining after this time, for example 90 or 15m.", valueName: "time"))
-  var timeout: TimeLimit?
+  @Option(
+    help: ArgumentHelp("Give up draining after this time, for example 90 or 15m.", valueName: "time"),
+    transform: TimeLimit.seconds)
+  var timeout: Double?
 
   func validate() throws {
     if timeout != nil && !wait { throw ValidationError("--timeout needs --wait") }
@@ -32,7 +34,7 @@ struct UnmountCommand: ParsableCommand {
 
   func run() throws {
     guard let place = try MountLocator.system.places(for: mountpoint).first, place.target == .all else {
-      throw ValidationError("\(mountpoint) is not the root of a mount")
+      throw CommandFailure("\(mountpoint) is not the root of a mount")
     }
     if wait { try drain(place.root) }
     try Unmounting.unmount(place.root.path)
@@ -40,7 +42,7 @@ struct UnmountCommand: ParsableCommand {
 
   private func drain(_ root: MountRoot) throws {
     try root.send(.flush(.all))
-    let (outcome, snapshot) = try Drain(timeout: timeout?.seconds).wait { try root.snapshot() }
+    let (outcome, snapshot) = try Drain(timeout: timeout).wait { try root.snapshot() }
     switch outcome {
     case .synced:
       Terminal.say("\(root.path): \(SummaryPage.safeSentence(snapshot.overall))")

@@ -46,6 +46,14 @@ public struct JSONText: Sendable {
     bytes += Decimals.text(value, places: 3).utf8
   }
 
+  /// Adds a member that is JSON already; its own newline at the end is dropped.
+  public mutating func add(_ name: String?, json text: String) {
+    lead(name)
+    var text = text.utf8[...]
+    while text.last == UInt8(ascii: "\n") { text.removeLast() }
+    bytes += text
+  }
+
   public mutating func addNull(_ name: String?) {
     lead(name)
     bytes += "null".utf8

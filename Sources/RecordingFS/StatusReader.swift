@@ -2,7 +2,7 @@ internal import Foundation
 public import Spool
 public import SyncStatus
 internal import UploadCore
-internal import UploadProtocol
+public import UploadProtocol
 
 /// Draws the status of recordings from the journal, the open recordings and the uploader's board. On any thread.
 ///
@@ -56,6 +56,12 @@ public struct StatusReader: Sendable {
   }
 
   public func metricsPage() -> String { MetricsPage.text(overall(), board.counters) }
+
+  /// What people call a session: its path, or its id while it has none.
+  public func name(of session: SessionID) -> String {
+    guard let row = (try? spool.journal.session(session)) ?? nil, !row.path.isEmpty else { return session.description }
+    return String(decoding: row.path, as: UTF8.self)
+  }
 
   /// Chunks that a recording has now.
   func chunkCount(of session: SessionID) -> Int {

@@ -253,6 +253,15 @@ public final class Spool: Sendable {
     for end in settled { end.recording.settled(opening: end.opening) }
   }
 
+  /// Ends every settle time at once: the mount is gone, nobody comes back.
+  public func settleAll() {
+    let settling = table.withLock { table in
+      defer { table.settling = [] }
+      return Array(table.settling)
+    }
+    for end in settling { end.recording.settled(opening: end.opening) }
+  }
+
   func drainMailbox() -> [SpoolMessage] { mailbox.drain() }
 
   /// Between two looks at recordings with unsealed chunks: fine enough for delays of seconds, and idle when there are none.

@@ -28,8 +28,9 @@ public struct StateDirectory: Sendable {
   }
 
   /// Takes the folder for one mount. The lock lives as long as the descriptor or a copy of it, in whatever process.
-  public func lock() throws(StateDirectoryError) -> FileDescriptor {
-    let file = path.appending("lock").string
+  /// The worker has a lock of its own, because it goes on serving when its supervisor is killed.
+  public func lock(forWorker: Bool = false) throws(StateDirectoryError) -> FileDescriptor {
+    let file = path.appending(forWorker ? "lock.worker" : "lock").string
     let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
       throw StateDirectoryError("cannot open \(file): \(Errno(rawValue: Glibc.errno))")

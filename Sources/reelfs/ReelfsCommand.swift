@@ -15,6 +15,7 @@ struct ReelfsCommand: AsyncParsableCommand {
       """,
     version: ReelfsVersion.text,
     subcommands: [
+      MountCommand.self, WorkerCommand.self,
       StatusCommand.self, FlushCommand.self, PauseCommand.self, ResumeCommand.self, RetryCommand.self,
       PriorityCommand.self, LimitCommand.self, RestartCommand.self, UnmountCommand.self, DoctorCommand.self,
       ReceiveCommand.self,

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Logging
 import Receiver
+import Supervisor
 import SyncStatus
 
 struct ReceiveCommand: AsyncParsableCommand {
@@ -33,6 +34,9 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Private key of the certificate (PEM).", valueName: "file"), completion: .file())
   var tlsKey: String?
 
+  /// Started by a mount: says on the supervisor's pipe when it listens.
+  @Flag(help: .hidden) var supervised = false
+
   func validate() throws {
     guard (tlsCert == nil) == (tlsKey == nil) else {
       throw ValidationError("--tls-cert and --tls-key belong together: \(tlsCert == nil ? "--tls-cert" : "--tls-key") is missing")
@@ -48,6 +52,7 @@ struct ReceiveCommand: AsyncParsableCommand {
     let folder = data
     do {
       let receiver = try Receiver(configuration: configuration, logger: Logger(label: "reelfs.receiver")) { listening in
+        if supervised { return Worker.announceReady() }
         let shown = listening.host.contains(":") ? "[\(listening.host)]" : listening.host
         Terminal.say("receiving on \(scheme)://\(shown):\(listening.port), data in \(folder)")
       }

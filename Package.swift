@@ -21,6 +21,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -34,8 +35,9 @@ let package = Package(
       name: "reelfs",
       dependencies: [
         "RecordingFS", "Supervisor", "Spool", "CurlTransport", "Receiver", "SyncStatus", "UploadCore",
-        "UploadProtocol", "Fuse",
+        "UploadProtocol", "Fuse", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Yams", package: "Yams"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SystemPackage", package: "swift-system"),
       ], swiftSettings: common),
@@ -75,6 +77,7 @@ let package = Package(
       name: "Spool",
       dependencies: [
         "UploadCore", "UploadProtocol", "CLinux",
+        .product(name: "DequeModule", package: "swift-collections"),
         .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "Crypto", package: "swift-crypto"),
         .product(name: "SystemPackage", package: "swift-system"),
@@ -101,6 +104,22 @@ let package = Package(
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .target(name: "CLinux"),
+
+    // Tests, and what only tests need.
+    .testTarget(name: "UploadCoreTests", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: common),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["UploadSimulator", "UploadCore", "UploadProtocol", "simulate"],
+      swiftSettings: common),
+    .testTarget(name: "SyncStatusTests", dependencies: ["SyncStatus", "UploadProtocol"], swiftSettings: common),
+    .testTarget(name: "CommandTests", dependencies: ["reelfs", "SyncStatus", "UploadCore"], swiftSettings: common),
+    .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
+    .testTarget(
+      name: "CurlTransportTests",
+      dependencies: ["CurlTransport", "CCurl", "FaultyServer", "UploadCore", "UploadProtocol"], swiftSettings: common),
+    .executableTarget(
+      name: "fuse-probe",
+      dependencies: ["Fuse", "Supervisor", "CLinux", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Tests/FuseProbe", swiftSettings: common),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,1 +1,284 @@
-// placeholder
+internal import DequeModule
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+public import UploadCore
+public import UploadProtocol
+
+/// The local side of all recordings: backing tree, journal, and the messages that tell the uploader what changed.
+public final class Spool: Sendable {
+  public let tree: SpoolTree
+  public let journal: Journal
+  public let clock: any MonotonicClock
+  public let sealPolicy: SealPolicy
+  /// Between the last writer's close and `finished`: rename right after close, and reopening, are one session.
+  public let settleTime: Span
+  private let mailbox = Mailbox<SpoolMessage>()
+  private let wake: @Sendable () -> Void
+  private let table = Mutex(Table())
+
+  private struct Table {
+    var recordings: [UInt64: Recording] = [:]
+    var bySession: [SessionID: UInt64] = [:]
+    /// Idle ones, least recently used first, kept open so that small files do not reload at every touch.
+    var idle: [UInt64] = []
+    var watched: [UInt64: Recording] = [:]
+    /// In order of their deadlines, because every settle time is the same.
+    var settling: Deque<Settling> = []
+  }
+
+  private struct Settling {
+    let deadline: Instant
+    let recording: Recording
+    let opening: Int
+  }
+
+  /// Idle recordings whose backing file stays open.
+  private static let idleMax = 64
+
+  public init(
+    tree: SpoolTree, journal: Journal, clock: any MonotonicClock, sealPolicy: SealPolicy, settleTime: Span,
+    wake: @escaping @Sendable () -> Void
+  ) {
+    self.tree = tree
+    self.journal = journal
+    self.clock = clock
+    self.sealPolicy = sealPolicy
+    self.settleTime = settleTime
+    self.wake = wake
+    journal.onFinished.withLock { $0 = { [weak self] in self?.finishRecorded($0) } }
+  }
+
+  // MARK: Recordings
+
+  /// Opens the recording with this backing inode. Balance it with `Recording.closed`. Within `tree.reading`.
+  public func open(_ inode: UInt64, forWriting writes: Bool) throws(SpoolError) -> Recording {
+    // Again only when the recording was dropped from the table in between, which needs it to be idle.
+    while true {
+      let recording = try self.recording(inode)
+      if writes { introduce(recording.session) }
+      try recording.opened(forWriting: writes)
+      if table.withLock({ $0.recordings[inode] === recording }) { return recording }
+      recording.closed(forWriting: writes)
+    }
+  }
+
+  /// The recording with this backing inode, loaded if it is not. Within `tree.reading`.
+  public func recording(_ inode: UInt64) throws(SpoolError) -> Recording {
+    if let known = table.withLock({ $0.recordings[inode] }) { return known }
+    let (folder, path) = try tree.locate(inode)
+    let descriptor = try openBacking(path, in: folder)
+    if let text = Backing.attribute(Backing.sessionAttribute, of: descriptor), let session = SessionID(text: text) {
+      return insert(Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, spool: self))
+    }
+    return try adopt(descriptor, inode: inode, path: path, isNew: false)
+  }
+
+  /// The recording, if it is open or was a moment ago.
+  public func knownRecording(_ inode: UInt64) -> Recording? { table.withLock { $0.recordings[inode] } }
+  public func knownRecording(_ session: SessionID) -> Recording? {
+    table.withLock { table in table.bySession[session].flatMap { table.recordings[$0] } }
+  }
+
+  /// Gives a session to a backing file that has none: one just created (`isNew`), or one found.
+  public func adopt(_ descriptor: FileDescriptor, inode: UInt64, path: [UInt8], isNew: Bool) throws(SpoolError)
+    -> Recording
+  {
+    var generator = SystemRandomNumberGenerator()
+    let session = SessionID.random(using: &generator)
+    do {
+      try Backing.setAttribute(Backing.sessionAttribute, session.description, of: descriptor)
+    } catch .io(.notSupported, _) {
+      // A file system without user attributes: the journal's inode and path must do.
+    }
+    let recording = insert(
+      Recording(inode: inode, session: session, descriptor: descriptor, isNew: isNew, spool: self))
+    if recording.session == session {
+      post(.event(.registered(session, SessionFacts(path: path, inode: inode))))
+    }
+    return recording
+  }
+
+  /// Two threads may open the same recording at once: the first one's object serves both.
+  private func insert(_ recording: Recording) -> Recording {
+    table.withLock { table in
+      if let known = table.recordings[recording.inode] { return known }
+      table.recordings[recording.inode] = recording
+      table.bySession[recording.session] = recording.inode
+      return recording
+    }
+  }
+
+  /// The session of a backing file that need not be open.
+  public func session(of inode: UInt64) -> SessionID? {
+    if let known = knownRecording(inode) { return known.session }
+    guard let path = try? tree.absolutePath(inode),
+      let value = try? Backing.attribute(Array(Backing.sessionAttribute.utf8), of: path)
+    else { return nil }
+    return SessionID(text: String(decoding: value, as: UTF8.self))
+  }
+
+  /// The last name of `inode` has gone. Within `tree.changing`.
+  public func removed(_ inode: UInt64, session: SessionID?) {
+    if let session { introduce(session) }
+    if let recording = knownRecording(inode) {
+      recording.removed()
+      if !recording.hasHandles { drop(recording) }
+    } else if let session {
+      post(.event(.removed(session)))
+    }
+  }
+
+  private func drop(_ recording: Recording) {
+    table.withLock { table in
+      guard table.recordings[recording.inode] === recording else { return }
+      table.recordings[recording.inode] = nil
+      table.bySession[recording.session] = nil
+      table.watched[recording.inode] = nil
+    }
+  }
+
+  /// As the owner of every backing file, reelfs may open those whose mode forbids it to others.
+  private func openBacking(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) -> FileDescriptor {
+    do {
+      return try Backing.open(path, in: folder, flags: O_RDWR)
+    } catch .io(.permissionDenied, _) {
+      let mode = try Backing.status(path, in: folder).mode & 0o7777
+      try Backing.changeMode(path, in: folder, mode: mode | 0o600)
+      defer { try? Backing.changeMode(path, in: folder, mode: mode) }
+      return try Backing.open(path, in: folder, flags: O_RDWR)
+    }
+  }
+
+  func loadTracker(_ session: SessionID, size: Int64) throws(SpoolError) -> ChunkTracker {
+    let count = ChunkLayout.chunkCount(size: size)
+    do {
+      var chunks = try journal.chunks(of: session, count: count)
+      // Only a power cut can have shortened a file behind the journal's back.
+      if chunks.hasExcess { chunks.baseVersion = try journal.drop(session, from: count) }
+      if count > 0, let bytes = chunks.lastBytes, chunks.handedOff.contains(count - 1),
+        bytes != ChunkLayout.byteCount(of: count - 1, size: size)
+      {
+        chunks.reopened.merge(try journal.reopen(session, [count - 1])) { $1 }
+        chunks.handedOff.remove(count - 1)
+      }
+      return ChunkTracker(
+        size: size, baseVersion: chunks.baseVersion, handedOff: chunks.handedOff, reopened: chunks.reopened,
+        policy: sealPolicy, now: clock.now)
+    } catch {
+      throw .journal(error.message)
+    }
+  }
+
+  /// Tells the scheduler of a synced session that it has forgotten or never loaded, before anything happens to it.
+  public func introduce(_ session: SessionID) {
+    guard let row = try? journal.session(session), row.isSynced else { return }
+    post(.event(.restored(session, RestoredSession(row, pending: []))))
+  }
+
+  // MARK: From names (within `tree.changing`)
+
+  /// The recording, or every recording below the folder, has a new path.
+  public func renamed(_ inode: UInt64, isFolder: Bool) {
+    if isFolder { return post(.folderRenamed(inode)) }
+    guard let session = session(of: inode), let path = try? tree.pathBelowRoot(inode) else { return }
+    introduce(session)
+    post(.event(.renamed(session, SessionFacts(path: path, inode: inode))))
+  }
+
+  // MARK: From recordings
+
+  func post(_ message: SpoolMessage) {
+    if mailbox.post(message) { wake() }
+  }
+
+  func watch(_ recording: Recording) {
+    let isFirst = table.withLock { table in
+      table.watched[recording.inode] = recording
+      return table.watched.count == 1
+    }
+    if isFirst { wake() }
+  }
+
+  func settle(_ recording: Recording, opening: Int) {
+    let deadline = clock.now + settleTime
+    table.withLock { $0.settling.append(Settling(deadline: deadline, recording: recording, opening: opening)) }
+    wake()
+  }
+
+  /// Forgets recordings that nobody has open and that the journal knows wholly, the least recently used first.
+  func handleClosed(_ recording: Recording) {
+    if recording.isRemoved, !recording.hasHandles {
+      drop(recording)
+      if tree.isOrphan(recording.inode) {
+        try? Backing.unlink(SpoolTree.orphanName(recording.inode), in: tree.orphans)
+        tree.forget(recording.inode)
+      }
+      return
+    }
+    if recording.isIdle { keepIdle(recording.inode) }
+  }
+
+  private func finishRecorded(_ session: SessionID) {
+    guard let recording = knownRecording(session) else { return }
+    recording.finishRecorded()
+    if recording.isIdle { keepIdle(recording.inode) }
+  }
+
+  private func keepIdle(_ inode: UInt64) {
+    table.withLock { table in
+      table.idle.removeAll { $0 == inode }
+      table.idle.append(inode)
+      while table.idle.count > Self.idleMax {
+        let oldest = table.idle.removeFirst()
+        guard let recording = table.recordings[oldest], recording.isIdle else { continue }
+        table.recordings[oldest] = nil
+        table.bySession[recording.session] = nil
+      }
+    }
+  }
+
+  // MARK: For the inbox
+
+  /// Seals what is due and ends settle times. Called on the uploader thread.
+  func runTimers(now: Instant) {
+    let (watched, settled) = table.withLock { table in
+      let settled = Array(table.settling.prefix { $0.deadline <= now })
+      table.settling.removeFirst(settled.count)
+      return (Array(table.watched.values), settled)
+    }
+    for recording in watched where !recording.sealDue(now: now) {
+      table.withLock { $0.watched[recording.inode] = nil }
+    }
+    for end in settled { end.recording.settled(opening: end.opening) }
+  }
+
+  /// Ends every settle time at once: the mount is gone, nobody comes back.
+  public func settleAll() {
+    let settling = table.withLock { table in
+      defer { table.settling = [] }
+      return Array(table.settling)
+    }
+    for end in settling { end.recording.settled(opening: end.opening) }
+  }
+
+  func drainMailbox() -> [SpoolMessage] { mailbox.drain() }
+
+  /// Between two looks at recordings with unsealed chunks: fine enough for delays of seconds, and idle when there are none.
+  private static let watchInterval = Span.milliseconds(250)
+
+  func timerDeadline(now: Instant) -> Instant? {
+    table.withLock { table in
+      let watch = table.watched.isEmpty ? nil : now + Self.watchInterval
+      guard let settle = table.settling.first?.deadline else { return watch }
+      return watch.map { min($0, settle) } ?? settle
+    }
+  }
+}
+
+/// What recordings tell the uploader thread.
+enum SpoolMessage: Sendable {
+  case event(UploadEvent)
+  /// The folder with this inode has a new path, and so has every recording below it.
+  case folderRenamed(UInt64)
+}

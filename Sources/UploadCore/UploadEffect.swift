@@ -104,6 +104,8 @@ public enum JournalFact: Sendable, Equatable {
   case unstored(ChunkID)
   /// The destination holds `current` with other bytes: a sealed chunk becomes the version after it.
   case superseded(ChunkID, current: ChunkVersion)
+  /// Every chunk from `index` on with a version below `base` is gone.
+  case dropped(SessionID, from: Int, base: ChunkVersion)
   case renamed(SessionID, SessionFacts)
   case announced(SessionID, SessionFacts)
   case unannounced(SessionID)

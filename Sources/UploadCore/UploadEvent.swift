@@ -13,8 +13,9 @@ public enum UploadEvent: Sendable, Equatable {
   case sealed(ChunkID, ChunkVersion, bytes: Int)
   /// A sealed or stored chunk is about to change. The spool has journaled it already; what is in flight is stale.
   case reopened(ChunkID)
-  /// The recording now has only `chunkCount` chunks. Journaled by the spool already.
-  case truncated(SessionID, chunkCount: Int)
+  /// The recording is being cut to `chunkCount` chunks. Journaled by the spool already, but seals recorded since may have
+  /// brought older rows back: the fact is recorded once more.
+  case truncated(SessionID, chunkCount: Int, base: ChunkVersion)
   /// The recording has a new path, or its user attributes changed: the destination must be told.
   case renamed(SessionID, SessionFacts)
   /// No writer is left, the settle time is over, and every chunk of its `size` bytes has been sealed.

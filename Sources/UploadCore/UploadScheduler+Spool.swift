@@ -51,8 +51,9 @@ extension UploadScheduler {
     refresh(chunk.session)
   }
 
-  mutating func truncated(_ session: SessionID, chunkCount: Int) {
+  mutating func truncated(_ session: SessionID, chunkCount: Int, base: ChunkVersion) {
     guard sessions[session] != nil else { return }
+    effects.append(.record(.dropped(session, from: chunkCount, base: base)))
     sessions[session]?.contentChanged()
     sessions[session]?.isFinished = false
     sessions[session]?.pending.removeAll(from: chunkCount)

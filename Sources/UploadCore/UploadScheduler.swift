@@ -68,7 +68,7 @@ public struct UploadScheduler: Sendable {
     case .opened(let session): opened(session)
     case .sealed(let chunk, let version, let bytes): sealed(chunk, version, bytes: bytes)
     case .reopened(let chunk): reopened(chunk)
-    case .truncated(let session, let chunkCount): truncated(session, chunkCount: chunkCount)
+    case .truncated(let session, let chunkCount, let base): truncated(session, chunkCount: chunkCount, base: base)
     case .renamed(let session, let facts): renamed(session, facts)
     case .finished(let session, let size): finished(session, size: size)
     case .removed(let session): removed(session)

@@ -253,7 +253,7 @@ struct SchedulerSpoolTests {
     let id = harness.restore(1, pending: [0..<6])
     let transfers = starts(harness.effects)
 
-    harness.tell(.truncated(id, chunkCount: 1))
+    harness.tell(.truncated(id, chunkCount: 1, base: ChunkVersion(2)))
     harness.store(transfers[1])
     #expect(records(harness.effects).isEmpty)
     harness.store(transfers[0])

@@ -1,0 +1,102 @@
+import UploadCore
+
+/// One request on its way: what libcurl's callbacks read and write. Touched by the uploader thread only, which is also
+/// where libcurl calls back from.
+final class Exchange {
+  /// Between two reports of progress of one transfer.
+  static let progressInterval = Span.milliseconds(250)
+
+  let id: TransferID
+  let request: HTTPRequest
+  private let clock: any MonotonicClock
+  private var bodyOffset = 0
+  private var bytesMoved = 0
+  private var bytesSent = 0
+  private var reportedBytes = 0
+  private var reportedAt: Instant
+  private(set) var watch: StallWatch
+  private(set) var answer = HTTPAnswer(status: 0)
+  private(set) var isEndless = false
+
+  init(_ id: TransferID, _ request: HTTPRequest, clock: any MonotonicClock) {
+    self.id = id
+    self.request = request
+    self.clock = clock
+    let now = clock.now
+    self.reportedAt = now
+    self.watch = StallWatch(timeout: Self.patience(with: request), now: now)
+  }
+
+  /// A rate limit makes libcurl pause between whole upload buffers; such a pause is no stall.
+  private static func patience(with request: HTTPRequest) -> Span {
+    guard let rate = request.bytesPerSecondMax else { return request.stallTimeout }
+    let pause = Span.seconds(Int64(2 * EasyHandle.uploadBufferBytes(bytesPerSecondMax: rate) / max(1, rate)))
+    return max(request.stallTimeout, pause)
+  }
+
+  // What the callbacks do.
+
+  func readBody(into output: UnsafeMutableRawBufferPointer) -> Int {
+    guard let body = request.body else { return 0 }
+    let count = body.copy(from: bodyOffset, into: output)
+    bodyOffset += count
+    return count
+  }
+
+  /// - Returns: false for an offset outside of the body.
+  func seekBody(to offset: Int) -> Bool {
+    guard let body = request.body, 0...body.count ~= offset else { return false }
+    bodyOffset = offset
+    return true
+  }
+
+  /// - Returns: false once the answer is longer than any of ours.
+  func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard answer.body.count + bytes.count <= HTTPAnswer.bytesMax else {
+      isEndless = true
+      return false
+    }
+    answer.body.append(contentsOf: bytes)
+    return true
+  }
+
+  /// Takes one line of an answer's head. 1xx answers come through here too: each status line starts over.
+  func takeHeader(_ line: UnsafeRawBufferPointer) {
+    watch.moved(at: clock.now)
+    if line.starts(with: "HTTP/".utf8) { answer = HTTPAnswer(status: 0) }
+    guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }
+    let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
+    guard name == "retry-after" || name == "location" || name == "date" else { return }
+    let value = line[(colon + 1)...].prefix(Self.headerValueMax).drop { $0 == UInt8(ascii: " ") }
+    let text = String(decoding: value.prefix { $0 >= 0x20 && $0 != 0x7f }, as: UTF8.self)
+    switch name {
+    case "retry-after": answer.retryAfter = text
+    case "location": answer.location = text
+    default: answer.date = text
+    }
+  }
+
+  /// Longest header value kept: these are dates, numbers, and an address that is only shown.
+  private static let headerValueMax = 1_024
+
+  func takeProgress(sent: Int, received: Int) {
+    bytesSent = sent
+    guard sent + received != bytesMoved else { return }
+    bytesMoved = sent + received
+    watch.moved(at: clock.now)
+  }
+
+  // What the engine asks.
+
+  /// Bytes of the body sent so far, when that changed and the last report is long enough ago.
+  func progressToReport(at now: Instant) -> Int? {
+    guard bytesSent != reportedBytes, now - reportedAt >= Self.progressInterval else { return nil }
+    reportedBytes = bytesSent
+    reportedAt = now
+    return bytesSent
+  }
+
+  func isStalled(at now: Instant, queuedBytes: () -> Int?) -> Bool {
+    watch.isStalled(at: now, queuedBytes: queuedBytes)
+  }
+}

@@ -1,0 +1,44 @@
+internal import CFuse
+
+/// Facts of the kernel's protocol that the installed headers may be too old to know.
+enum KernelProtocol {
+  /// Set in `unique` of a request that was handed out before (since Linux 6.9).
+  static let uniqueResent: UInt64 = 1 << 63
+  /// Notification: hand out again every request that was taken and not answered (since Linux 6.9).
+  static let notifyResend: Int32 = 7
+  /// INIT flag: the file system drops set-user-id, set-group-id and capabilities itself, so the kernel need not ask for
+  /// `security.capability` before each write.
+  static let handleKillPrivilegesV2: UInt32 = 1 << 28
+
+  /// INIT flag (bit 39, so bit 7 of `flags2`): the kernel can hand requests out again.
+  static let hasResendInFlags2: UInt32 = 1 << 7
+
+  static let inHeaderBytes = MemoryLayout<fuse_in_header>.size
+  static let outHeaderBytes = MemoryLayout<fuse_out_header>.size
+  /// The kernel refuses to hand out INIT to a reader with a smaller buffer.
+  static let readBufferBytesMin = 8192
+  /// An INIT request is 104 bytes today; the protocol may grow.
+  static let initBytesMax = 4096
+}
+
+/// What the header of a request says.
+struct RequestHeader: Sendable {
+  let opcode: UInt32
+  /// Without the bit that says it was handed out before: the same in each worker's life.
+  let unique: UInt64
+  let wasResent: Bool
+
+  /// `bytes`: the start of a request, at least `KernelProtocol.inHeaderBytes` long.
+  init(_ bytes: UnsafeRawPointer) {
+    let header = bytes.loadUnaligned(as: fuse_in_header.self)
+    opcode = header.opcode
+    unique = header.unique & ~KernelProtocol.uniqueResent
+    wasResent = header.unique & KernelProtocol.uniqueResent != 0
+  }
+
+  init(opcode: UInt32, unique: UInt64, wasResent: Bool) {
+    self.opcode = opcode
+    self.unique = unique
+    self.wasResent = wasResent
+  }
+}

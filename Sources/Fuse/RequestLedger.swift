@@ -1,0 +1,158 @@
+internal import Synchronization
+
+/// The requests that workers have in hand, in memory that survives them: `unique` → begun, then its outcome. After a
+/// worker's death the kernel hands out again what was not answered; the ledger tells which of these had begun or finished.
+///
+/// Why no entry can be lost while the kernel may still hand its request out again:
+/// - A request thread has one request in hand, and answers it before it takes the next. Its slot is emptied only after
+///   the answer was written, and an answered request is never handed out again.
+/// - Requests handed out again are at the head of the kernel's queue, so a worker has taken all of them before it takes a
+///   new one. When every thread of a worker has seen a new request, no old one is left: only then are the slots of
+///   earlier lives emptied (`threadHasSeenNewRequest`).
+/// - A worker therefore leaves at most one slot a thread behind. If workers die so often that this fills the table before
+///   it can be emptied, that is remembered, and from then on an unknown request that is handed out again counts as begun.
+///
+/// `@unchecked Sendable`: each slot has one owner, the thread that has the request in hand; all words are atomic.
+final class RequestLedger: @unchecked Sendable {
+  /// 8 threads leave at most 8 slots at each death: room for 128 deaths between two quiet moments.
+  static let capacity = 1024
+  static let bytes = capacity * Slot.bytes
+
+  private let slots: UnsafeMutableRawPointer
+  private let used: SharedWord
+  private let life: SharedWord
+  private let overflowed: SharedWord
+  /// Threads of this life that have not yet seen a new request.
+  private let threadsUnsure = Mutex(0)
+
+  init(slots: UnsafeMutableRawPointer, used: SharedWord, life: SharedWord, overflowed: SharedWord) {
+    self.slots = slots
+    self.used = used
+    self.life = life
+    self.overflowed = overflowed
+  }
+
+  /// How many workers have begun so far.
+  var lives: UInt64 { life.value }
+
+  /// Begins a worker's life: reserves a slot for each of its request threads.
+  /// - Returns: the slots, by thread; nil for a thread that finds none.
+  func beginLife(threads: Int) -> [Slot?] {
+    life.value += 1
+    threadsUnsure.withLock { $0 = threads }
+    var free: [Slot?] = []
+    for index in 0..<Self.capacity where free.count < threads {
+      let slot = Slot(slots, index)
+      guard slot.unique.value == 0 else { continue }
+      if index >= Int(used.value) { used.value = UInt64(index) + 1 }
+      free.append(slot)
+    }
+    if free.count < threads {
+      overflowed.value = 1
+      free += Array(repeating: nil, count: threads - free.count)
+    }
+    return free
+  }
+
+  /// Enters a request into the thread's `own` slot, or finds the slot of its earlier execution.
+  func begin(_ header: RequestHeader, own: Slot?) -> Begun {
+    if header.wasResent {
+      if let slot = find(header.unique) {
+        slot.life.value = life.value
+        return Begun(slot: slot, mayHaveRun: true, finished: slot.finished)
+      }
+      own?.enter(header, life: life.value)
+      return Begun(slot: own, mayHaveRun: overflowed.value != 0, finished: nil)
+    }
+    own?.enter(header, life: life.value)
+    return Begun(slot: own, mayHaveRun: false, finished: nil)
+  }
+
+  /// Called once by each request thread, when it has received a request that was not handed out before.
+  func threadHasSeenNewRequest() {
+    let isLast = threadsUnsure.withLock { count in
+      count -= 1
+      return count == 0
+    }
+    guard isLast else { return }
+    let now = life.value
+    for index in 0..<Int(used.value) {
+      let slot = Slot(slots, index)
+      if slot.unique.value != 0, slot.life.value < now { slot.leave() }
+    }
+    overflowed.value = 0
+  }
+
+  /// The requests that earlier workers took and did not answer, for kernels that cannot hand them out again.
+  func abandoned() -> [UInt64] {
+    (0..<Int(used.value)).map { Slot(slots, $0) }
+      .filter { $0.unique.value != 0 && $0.life.value < life.value }
+      .map { $0.unique.value }
+  }
+
+  /// A scan of the used part: only for requests that were handed out again.
+  private func find(_ unique: UInt64) -> Slot? {
+    for index in 0..<Int(used.value) {
+      let slot = Slot(slots, index)
+      if slot.unique.value == unique { return slot }
+    }
+    return nil
+  }
+
+  struct Begun {
+    let slot: Slot?
+    let mayHaveRun: Bool
+    let finished: Outcome?
+  }
+
+  /// How a request ended.
+  struct Outcome: Equatable {
+    /// 0: success.
+    var errno: Int32
+    /// The handle that OPEN or CREATE gave, and its flags.
+    var handle: UInt64 = 0
+    var isDirect = false
+    var keepsCache = false
+  }
+
+  /// 64 bytes, so that two threads do not share a cache line: unique (0: empty), outcome, memory, handle, life.
+  struct Slot: @unchecked Sendable {
+    static let bytes = 64
+    private let base: UnsafeMutableRawPointer
+
+    init(_ slots: UnsafeMutableRawPointer, _ index: Int) { base = slots + index * Self.bytes }
+
+    var unique: SharedWord { SharedWord(base, at: 0) }
+    /// 0: begun. Otherwise bit 0, isDirect in bit 1, keepsCache in bit 2, errno from bit 32.
+    private var outcome: SharedWord { SharedWord(base, at: 8) }
+    var memory: SharedWord { SharedWord(base, at: 16) }
+    private var handle: SharedWord { SharedWord(base, at: 24) }
+    var life: SharedWord { SharedWord(base, at: 32) }
+
+    func enter(_ header: RequestHeader, life now: UInt64) {
+      unique.value = 0
+      outcome.value = 0
+      memory.value = 0
+      handle.value = 0
+      life.value = now
+      unique.value = header.unique
+    }
+
+    func finish(_ result: Outcome) {
+      handle.value = result.handle
+      let flags: UInt64 = 1 | (result.isDirect ? 2 : 0) | (result.keepsCache ? 4 : 0)
+      outcome.value = flags | UInt64(UInt32(bitPattern: result.errno)) << 32
+    }
+
+    var finished: Outcome? {
+      let word = outcome.value
+      guard word & 1 != 0 else { return nil }
+      return Outcome(
+        errno: Int32(bitPattern: UInt32(word >> 32)), handle: handle.value, isDirect: word & 2 != 0,
+        keepsCache: word & 4 != 0)
+    }
+
+    /// Only after the answer was written.
+    func leave() { unique.value = 0 }
+  }
+}

@@ -1,0 +1,16 @@
+/// What a session asks of the kernel. Mount options proper (allow_other, default_permissions) are given at mount(2).
+public struct SessionOptions: Sendable {
+  /// Threads that serve requests. Each holds one request and, for a big write, one pipe of 1 MiB.
+  public var threads = 8
+  /// The kernel collects small writes and sends them later: faster for bulk copies of tiny writes, but uploads begin
+  /// later and a failed write is told to nobody.
+  public var writeback = false
+  /// Bytes of the largest WRITE; libfuse and Linux allow 1 MiB.
+  public var writeBytesMax: UInt32 = 1 << 20
+  /// Read-ahead and asynchronous direct I/O requests in flight.
+  public var backgroundMax: UInt32 = 64
+  /// libfuse prints every request to standard error.
+  public var debug = false
+
+  public init() {}
+}

@@ -1,0 +1,125 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+/// What a worker that dies leaves to the next: a memory file that every worker maps. It holds the saved INIT request, the
+/// ledger of requests in hand and the table of open handles; it knows nothing of any file system.
+///
+/// Every change is made so that a SIGKILL between any two instructions leaves it usable: fields first, then one atomic
+/// store that publishes them.
+///
+/// `@unchecked Sendable`: the mapping is fixed for the life of the object; all words in it are read and written atomically
+/// or belong to the one thread that has not published them yet.
+public final class SharedState: @unchecked Sendable {
+  /// The memory file; inherit it to the worker, and give it to `init(descriptor:)` there. Stays the caller's to close.
+  public let descriptor: FileDescriptor
+  /// The open files and directories of the mount.
+  public let handles: HandleTable
+  let ledger: RequestLedger
+  private let base: UnsafeMutableRawPointer
+
+  /// A new, empty one.
+  public static func create() throws(SharedStateError) -> SharedState {
+    let raw = clinux_memfd_create("reelfs-worker-state")
+    guard raw >= 0 else { throw .io(Errno(rawValue: errno), doing: "creating a memory file") }
+    guard ftruncate(raw, off_t(Layout.bytes)) == 0 else {
+      let error = Errno(rawValue: errno)
+      close(raw)
+      throw .io(error, doing: "sizing a memory file")
+    }
+    return try SharedState(descriptor: FileDescriptor(rawValue: raw))
+  }
+
+  /// Maps the one behind `descriptor`, as made by `create()` in this or another process.
+  public init(descriptor: FileDescriptor) throws(SharedStateError) {
+    let bytes = lseek(descriptor.rawValue, 0, SEEK_END)
+    guard bytes >= 0 else { throw .io(Errno(rawValue: errno), doing: "looking at the worker's memory file") }
+    guard bytes == Layout.bytes else { throw .notOurs }
+    let mapping = mmap(nil, Layout.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.rawValue, 0)
+    guard let mapping, mapping != MAP_FAILED else {
+      throw .io(Errno(rawValue: errno), doing: "mapping the worker's memory file")
+    }
+    let magic = SharedWord(mapping, at: Layout.magic)
+    if !magic.replace(0, with: Layout.magicValue), magic.value != Layout.magicValue {
+      munmap(mapping, Layout.bytes)
+      throw .notOurs
+    }
+    self.descriptor = descriptor
+    self.base = mapping
+    self.ledger = RequestLedger(
+      slots: mapping + Layout.ledger, used: SharedWord(mapping, at: Layout.ledgerUsed),
+      life: SharedWord(mapping, at: Layout.life), overflowed: SharedWord(mapping, at: Layout.ledgerOverflowed))
+    self.handles = HandleTable(
+      slots: mapping + Layout.handles, used: SharedWord(mapping, at: Layout.handlesUsed))
+  }
+
+  deinit { munmap(base, Layout.bytes) }
+
+  // MARK: INIT
+
+  /// The kernel's INIT request as the first worker read it; nil before.
+  var savedInit: [UInt8]? {
+    let count = Int(SharedWord(base, at: Layout.initCount).value)
+    guard count > 0, count <= KernelProtocol.initBytesMax else { return nil }
+    return [UInt8](UnsafeRawBufferPointer(start: base + Layout.initBytes, count: count))
+  }
+
+  func saveInit(_ bytes: [UInt8]) {
+    precondition(bytes.count <= KernelProtocol.initBytesMax, "an INIT request is small")
+    UnsafeMutableRawBufferPointer(start: base + Layout.initBytes, count: bytes.count).copyBytes(from: bytes)
+    SharedWord(base, at: Layout.initCount).value = UInt64(bytes.count)
+  }
+
+  /// The kernel has had an answer to INIT: a later worker must not answer again.
+  var initWasAnswered: Bool {
+    get { SharedWord(base, at: Layout.initAnswered).value != 0 }
+    set { SharedWord(base, at: Layout.initAnswered).value = newValue ? 1 : 0 }
+  }
+
+  /// Offsets in bytes. A change here changes `magicValue`, so that an upgraded worker refuses what it would misread.
+  private enum Layout {
+    static let magicValue: UInt64 = 0x7265_656C_6673_0001  // "reelfs", layout 1
+    static let magic = 0
+    static let life = 8
+    static let initCount = 16
+    static let initAnswered = 24
+    static let ledgerUsed = 32
+    static let ledgerOverflowed = 40
+    static let handlesUsed = 48
+    static let initBytes = 4096
+    static let ledger = initBytes + KernelProtocol.initBytesMax
+    static let handles = ledger + RequestLedger.bytes
+    static let bytes = handles + HandleTable.bytes
+  }
+}
+
+/// Why the state shared with an earlier worker cannot be used.
+public enum SharedStateError: Error, Equatable, CustomStringConvertible {
+  case io(Errno, doing: String)
+  /// Another size or another layout: made by another version of the program.
+  case notOurs
+
+  public var description: String {
+    switch self {
+    case .io(let error, let action): "\(action): \(error)"
+    case .notOurs: "the state of the earlier worker has another layout: unmount and mount again to use this version"
+    }
+  }
+}
+
+/// One 64-bit word in shared memory.
+struct SharedWord {
+  private let address: UnsafeMutablePointer<UInt64>
+
+  init(_ base: UnsafeMutableRawPointer, at offset: Int) {
+    address = (base + offset).assumingMemoryBound(to: UInt64.self)
+  }
+
+  var value: UInt64 {
+    get { clinux_atomic_load(address) }
+    nonmutating set { clinux_atomic_store(address, newValue) }
+  }
+
+  /// Stores `new` if the word is `expected`. - Returns: whether it was.
+  func replace(_ expected: UInt64, with new: UInt64) -> Bool { clinux_atomic_replace(address, expected, new) }
+}

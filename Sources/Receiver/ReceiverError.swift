@@ -1,0 +1,117 @@
+import HTTPTypes
+import UploadProtocol
+
+/// Everything a client or an operator can be told, and the only place where it becomes an HTTP answer.
+public enum ReceiverError: Error, Sendable, Equatable {
+  case badSession, badIndex, badVersion, badDigest
+  case badPath(String)
+  case badBody(String)
+  case digestMismatch
+  case unauthorized
+  case unknownSession, notFound
+  case methodNotAllowed(allowed: String)
+  /// The receiver holds version `current` with other bytes, or a newer one.
+  case superseded(current: UInt32)
+  case incomplete(missing: [Int])
+  case otherWriter
+  case tooLarge(bytesMax: Int)
+  /// Too much at once; try again after so many seconds.
+  case busy(retryAfterSeconds: Int)
+  case stopping
+  case full
+  /// The disk or the catalog failed in a way that only an operator can mend.
+  case storage(String)
+
+  // Told at start, never over HTTP.
+  case dataFolderInUse(path: String)
+  case dataFolder(path: String, reason: String)
+  case tokenNeeded(host: String)
+  case tls(String)
+}
+
+extension ReceiverError {
+  init(_ failure: IOFailure) {
+    self = failure.isNoSpace ? .full : .storage("\(failure)")
+  }
+
+  init(_ failure: CatalogError) {
+    self = failure.isNoSpace ? .full : .storage("\(failure)")
+  }
+
+  var status: HTTPResponse.Status {
+    switch self {
+    case .badSession, .badIndex, .badVersion, .badDigest, .badPath, .badBody, .digestMismatch: .badRequest
+    case .unauthorized: .unauthorized
+    case .unknownSession, .notFound: .notFound
+    case .methodNotAllowed: .methodNotAllowed
+    case .superseded, .incomplete, .otherWriter: .conflict
+    case .tooLarge: .contentTooLarge
+    case .busy, .stopping: .serviceUnavailable
+    case .full: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
+    case .storage, .dataFolderInUse, .dataFolder, .tokenNeeded, .tls: .internalServerError
+    }
+  }
+
+  /// The word for programs, as docs/PROTOCOL.md lists it.
+  var code: String {
+    switch self {
+    case .badSession: "bad_session"
+    case .badIndex: "bad_index"
+    case .badVersion: "bad_version"
+    case .badDigest: "bad_digest"
+    case .badPath: "bad_path"
+    case .badBody: "bad_body"
+    case .digestMismatch: "digest_mismatch"
+    case .unauthorized: "unauthorized"
+    case .unknownSession: "unknown_session"
+    case .notFound: "not_found"
+    case .methodNotAllowed: "method_not_allowed"
+    case .superseded: "superseded"
+    case .incomplete: "incomplete"
+    case .otherWriter: "other_writer"
+    case .tooLarge: "too_large"
+    case .busy: "busy"
+    case .stopping: "stopping"
+    case .full: "full"
+    case .storage, .dataFolderInUse, .dataFolder, .tokenNeeded, .tls: "internal"
+    }
+  }
+
+  /// Seconds for `Retry-After`; nil where trying again later is no remedy by itself.
+  var retryAfterSeconds: Int? {
+    if case .busy(let seconds) = self { return seconds }
+    return self == .stopping ? 2 : nil
+  }
+}
+
+extension ReceiverError: CustomStringConvertible {
+  /// The sentence for people.
+  public var description: String {
+    switch self {
+    case .badSession:
+      "Session-Id must be 1 to 128 of the characters A–Z a–z 0–9 _ - and begin with sess_."
+    case .badIndex: "Chunk-Index must be a number from 0 to \(ChunkLayout.indexMax)."
+    case .badVersion: "Chunk-Version must be a number from 1 to \(UInt32.max)."
+    case .badDigest: "Content-Digest must hold sha-256=:<base64 of 32 bytes>:."
+    case .badPath(let reason), .badBody(let reason): reason
+    case .digestMismatch: "The bytes are not those that Content-Digest names; send the chunk again."
+    case .unauthorized: "The token is missing or wrong; send Authorization: Bearer <token>."
+    case .unknownSession: "There is no session with this id."
+    case .notFound: "There is nothing at this address."
+    case .methodNotAllowed(let allowed): "This address takes \(allowed)."
+    case .superseded(let current): "Version \(current) of this chunk is here already, with other bytes."
+    case .incomplete(let missing): "\(missing.count) or more chunks are missing or differ; send them and complete again."
+    case .otherWriter: "The session belongs to another client."
+    case .tooLarge(let limit): "The body is larger than the limit of \(limit) bytes."
+    case .busy: "The receiver has as much to do as it may; try again later."
+    case .stopping: "The receiver is stopping; try again later."
+    case .full: "There is no space left for this; what was acknowledged is unharmed."
+    case .storage(let reason): "The receiver could not store or read it: \(reason)"
+    case .dataFolderInUse(let path): "Another receiver is using the data folder \(path)."
+    case .dataFolder(let path, let reason): "The data folder \(path) cannot be used: \(reason)"
+    case .tokenNeeded(let host):
+      "Without a token the receiver listens on loopback only, not on \(host); give it a token file."
+    case .tls(let reason): "The TLS certificate or key cannot be used: \(reason)"
+    }
+  }
+}

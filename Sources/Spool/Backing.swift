@@ -1,0 +1,226 @@
+internal import CLinux
+internal import Glibc
+public import SystemPackage
+
+/// The calls on the backing tree, with errors as values. Everything unsafe of this target is here and in
+/// `BackingDirectory`. Paths are bytes relative to an open folder, without a leading slash; `.` for the folder itself.
+public enum Backing {
+  /// Name of the attribute that ties a backing file to its session, hidden in the mount.
+  public static let sessionAttribute = "user.reelfs.session"
+
+  /// Runs a call that returns -1 and sets errno; EINTR is retried.
+  @discardableResult
+  static func call<T: SignedInteger>(_ what: String, _ body: () -> T) throws(SpoolError) -> T {
+    while true {
+      let result = body()
+      if result != -1 { return result }
+      let error = Errno(rawValue: Glibc.errno)
+      if error == .interrupted { continue }
+      throw error == .noSpace ? .noSpace : .io(error, what: what)
+    }
+  }
+
+  /// Lends `path` as a C string.
+  static func with<T>(_ path: [UInt8], _ body: (UnsafePointer<CChar>) -> T) -> T {
+    (path + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
+  }
+
+  public static func open(_ path: [UInt8], in folder: FileDescriptor, flags: Int32, mode: UInt32 = 0)
+    throws(SpoolError) -> FileDescriptor
+  {
+    let descriptor = try call("open") {
+      with(path) { openat(folder.rawValue, $0, flags | O_CLOEXEC | O_NOFOLLOW, mode) }
+    }
+    return FileDescriptor(rawValue: descriptor)
+  }
+
+  /// What statx(2) says, birth time included; symbolic links are not followed.
+  public static func status(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) -> BackingStatus {
+    var result = statx()
+    try call("stat") {
+      with(path) {
+        clinux_statx(
+          folder.rawValue, $0, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (path.isEmpty ? AT_EMPTY_PATH : 0),
+          UInt32(STATX_BASIC_STATS | STATX_BTIME), &result)
+      }
+    }
+    return BackingStatus(result)
+  }
+
+  public static func status(_ file: FileDescriptor) throws(SpoolError) -> BackingStatus {
+    try status([], in: file)
+  }
+
+  public static func makeFolder(_ path: [UInt8], in folder: FileDescriptor, mode: UInt32) throws(SpoolError) {
+    try call("mkdir") { with(path) { mkdirat(folder.rawValue, $0, mode) } }
+  }
+
+  public static func makeNode(_ path: [UInt8], in folder: FileDescriptor, mode: UInt32, device: UInt64)
+    throws(SpoolError)
+  {
+    try call("mknod") { with(path) { mknodat(folder.rawValue, $0, mode, dev_t(device)) } }
+  }
+
+  public static func makeSymlink(_ path: [UInt8], in folder: FileDescriptor, target: [UInt8]) throws(SpoolError) {
+    try call("symlink") { with(target) { target in with(path) { symlinkat(target, folder.rawValue, $0) } } }
+  }
+
+  public static func readLink(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
+    let count = try call("readlink") {
+      buffer.withUnsafeMutableBytes { bytes in
+        with(path) {
+          readlinkat(folder.rawValue, $0, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+        }
+      }
+    }
+    return Array(buffer[..<count])
+  }
+
+  public static func link(
+    _ path: [UInt8], in folder: FileDescriptor, to newPath: [UInt8], in newFolder: FileDescriptor
+  ) throws(SpoolError) {
+    try call("link") {
+      with(path) { old in with(newPath) { linkat(folder.rawValue, old, newFolder.rawValue, $0, 0) } }
+    }
+  }
+
+  public static func unlink(_ path: [UInt8], in folder: FileDescriptor, isFolder: Bool = false) throws(SpoolError) {
+    try call("unlink") { with(path) { unlinkat(folder.rawValue, $0, isFolder ? AT_REMOVEDIR : 0) } }
+  }
+
+  public static func rename(
+    _ path: [UInt8], in folder: FileDescriptor, to newPath: [UInt8], in newFolder: FileDescriptor, flags: UInt32 = 0
+  ) throws(SpoolError) {
+    try call("rename") {
+      with(path) { old in with(newPath) { renameat2(folder.rawValue, old, newFolder.rawValue, $0, flags) } }
+    }
+  }
+
+  public static func changeMode(_ path: [UInt8], in folder: FileDescriptor, mode: UInt32) throws(SpoolError) {
+    try call("chmod") { with(path) { fchmodat(folder.rawValue, $0, mode, 0) } }
+  }
+
+  /// `UInt32.max` leaves the owner or the group alone.
+  public static func changeOwner(_ path: [UInt8], in folder: FileDescriptor, user: UInt32, group: UInt32)
+    throws(SpoolError)
+  {
+    try call("chown") { with(path) { fchownat(folder.rawValue, $0, user, group, AT_SYMLINK_NOFOLLOW) } }
+  }
+
+  /// nil leaves a time alone; `.now` is the file system's clock.
+  public static func changeTimes(
+    _ path: [UInt8], in folder: FileDescriptor, access: BackingTime?, modification: BackingTime?
+  ) throws(SpoolError) {
+    let times = [access, modification].map { time in
+      switch time {
+      case nil: timespec(tv_sec: 0, tv_nsec: clinux_utime_omit())
+      case .now: timespec(tv_sec: 0, tv_nsec: clinux_utime_now())
+      case .at(let seconds, let nanoseconds): timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
+      }
+    }
+    try call("utimens") { with(path) { utimensat(folder.rawValue, $0, times, AT_SYMLINK_NOFOLLOW) } }
+  }
+
+  // MARK: Open files
+
+  public static func truncate(_ file: FileDescriptor, to size: Int64) throws(SpoolError) {
+    try call("truncate") { ftruncate(file.rawValue, Int(size)) }
+  }
+
+  public static func synchronize(_ file: FileDescriptor, dataOnly: Bool) throws(SpoolError) {
+    try call("fsync") { dataOnly ? fdatasync(file.rawValue) : fsync(file.rawValue) }
+  }
+
+  /// `mode` as in fallocate(2).
+  public static func allocate(_ file: FileDescriptor, mode: Int32, offset: Int64, count: Int64) throws(SpoolError) {
+    try call("fallocate") { fallocate(file.rawValue, mode, Int(offset), Int(count)) }
+  }
+
+  /// `whence`: SEEK_DATA or SEEK_HOLE.
+  public static func seek(_ file: FileDescriptor, offset: Int64, whence: Int32) throws(SpoolError) -> Int64 {
+    try Int64(call("lseek") { lseek(file.rawValue, Int(offset), whence) })
+  }
+
+  public static func copyRange(
+    from source: FileDescriptor, at sourceOffset: Int64, to target: FileDescriptor, at targetOffset: Int64, count: Int
+  ) throws(SpoolError) -> Int {
+    var (input, output) = (Int(sourceOffset), Int(targetOffset))
+    return try call("copy_file_range") {
+      copy_file_range(source.rawValue, &input, target.rawValue, &output, count, 0)
+    }
+  }
+
+  /// Reads up to `count` bytes at `offset`; fewer only at the end of the file.
+  public static func read(_ file: FileDescriptor, at offset: Int64, count: Int) throws(SpoolError) -> [UInt8] {
+    var failure: SpoolError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      while initialized < count {
+        let done = pread(file.rawValue, buffer.baseAddress! + initialized, count - initialized, Int(offset) + initialized)
+        if done > 0 { initialized += done; continue }
+        if done == 0 { break }
+        let error = Errno(rawValue: Glibc.errno)
+        if error == .interrupted { continue }
+        failure = .io(error, what: "read")
+        break
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+
+  // MARK: Extended attributes (paths are absolute or relative to the working folder: the calls know no `at` form)
+
+  public static func attribute(_ name: [UInt8], of path: [UInt8]) throws(SpoolError) -> [UInt8] {
+    // XATTR_SIZE_MAX: no value is larger.
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    let count = try call("getxattr") {
+      buffer.withUnsafeMutableBytes { bytes in
+        with(path) { path in with(name) { lgetxattr(path, $0, bytes.baseAddress, bytes.count) } }
+      }
+    }
+    return Array(buffer[..<count])
+  }
+
+  public static func attributeNames(of path: [UInt8]) throws(SpoolError) -> [[UInt8]] {
+    // XATTR_LIST_MAX.
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    let count = try call("listxattr") {
+      buffer.withUnsafeMutableBytes { bytes in
+        with(path) { llistxattr($0, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count) }
+      }
+    }
+    return buffer[..<count].split(separator: 0).map(Array.init)
+  }
+
+  public static func setAttribute(_ name: [UInt8], _ value: [UInt8], flags: Int32, of path: [UInt8])
+    throws(SpoolError)
+  {
+    try call("setxattr") {
+      value.withUnsafeBytes { bytes in
+        with(path) { path in with(name) { lsetxattr(path, $0, bytes.baseAddress, bytes.count, flags) } }
+      }
+    }
+  }
+
+  public static func removeAttribute(_ name: [UInt8], of path: [UInt8]) throws(SpoolError) {
+    try call("removexattr") { with(path) { path in with(name) { lremovexattr(path, $0) } } }
+  }
+
+  static func setAttribute(_ name: String, _ value: String, of file: FileDescriptor) throws(SpoolError) {
+    try call("setxattr") { fsetxattr(file.rawValue, name, value, value.utf8.count, 0) }
+  }
+
+  /// nil when the file has no such attribute, or its file system has none at all.
+  static func attribute(_ name: String, of file: FileDescriptor) -> String? {
+    var buffer = [UInt8](repeating: 0, count: 256)
+    let count = fgetxattr(file.rawValue, name, &buffer, buffer.count)
+    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+  }
+}
+
+/// renameat2(2)'s flags, whose macros Swift sees only through one of two headers.
+public enum RenameFlags {
+  public static let noReplace: UInt32 = 1
+  public static let exchange: UInt32 = 2
+}

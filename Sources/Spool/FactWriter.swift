@@ -1,0 +1,145 @@
+internal import Foundation
+internal import GRDB
+internal import UploadCore
+internal import UploadProtocol
+
+/// Writes one fact into the open transaction. Every fact is idempotent, and one about an older version changes nothing.
+struct FactWriter {
+  let db: Database
+  let now: Double
+
+  func apply(_ fact: JournalFact) throws {
+    switch fact {
+    case .registered(let session, let facts): try register(session, facts)
+    case .opened(let session):
+      try run("UPDATE sessions SET is_open = 1, is_finished = 0 WHERE number = ?", [session.number])
+    case .sealed(let chunk, let version, let bytes): try seal(chunk, version, bytes)
+    case .stored(let chunk, let version, let digest): try store(chunk, version, digest)
+    case .unstored(let chunk): try unstore(chunk)
+    case .superseded(let chunk, let current):
+      try run(
+        "UPDATE chunks SET version = ? WHERE session = ? AND idx = ? AND state = 1 AND version <= ?",
+        [Int64(current.next.number), chunk.session.number, chunk.index, Int64(current.number)])
+    case .dropped(let session, let index, let base): try drop(session, from: index, below: base)
+    case .renamed(let session, let facts):
+      try run(
+        "UPDATE sessions SET path = ?, inode = ?, is_announced = 0, revision = revision + 1 WHERE number = ?",
+        [Data(facts.path), Int64(bitPattern: facts.inode), session.number])
+    case .announced(let session, let facts):
+      try run(
+        "UPDATE sessions SET is_announced = 1 WHERE number = ? AND path = ?", [session.number, Data(facts.path)])
+    case .unannounced(let session):
+      try run("UPDATE sessions SET is_announced = 0 WHERE number = ?", [session.number])
+    case .finished(let session, let size):
+      try run(
+        "UPDATE sessions SET is_open = 0, is_finished = 1, size = ? WHERE number = ?", [size, session.number])
+    case .synced(let session, let revision):
+      try run(
+        "UPDATE sessions SET is_synced = 1, failure = NULL, synced_at = ? WHERE number = ? AND revision = ?",
+        [now, session.number, revision])
+    case .failed(let session, let message):
+      try run("UPDATE sessions SET failure = ? WHERE number = ?", [message, session.number])
+    case .failureCleared(let session):
+      try run("UPDATE sessions SET failure = NULL WHERE number = ?", [session.number])
+    case .held(let session, let isHeld):
+      try run("UPDATE sessions SET is_held = ? WHERE number = ?", [isHeld, session.number])
+    case .prioritized(let session, let priority):
+      try run("UPDATE sessions SET priority = ? WHERE number = ?", [priority.rawValue, session.number])
+    case .removed(let session):
+      try run("DELETE FROM chunks WHERE session = ?", [session.number])
+      try run("DELETE FROM sessions WHERE number = ?", [session.number])
+    case .pausedByUser(let isPaused):
+      try run("INSERT OR REPLACE INTO settings (name, value) VALUES ('paused', ?)", [isPaused ? "1" : "0"])
+    }
+  }
+
+  private func run(_ sql: String, _ arguments: StatementArguments) throws {
+    try db.cachedStatement(sql: sql).execute(arguments: arguments)
+  }
+
+  private func register(_ session: SessionID, _ facts: SessionFacts) throws {
+    try run(
+      """
+      INSERT INTO sessions (number, path, inode, created_at, is_open) VALUES (?, ?, ?, ?, 1)
+      ON CONFLICT (number) DO UPDATE SET path = excluded.path, inode = excluded.inode
+      """, [session.number, Data(facts.path), Int64(bitPattern: facts.inode), now])
+  }
+
+  private func seal(_ chunk: ChunkID, _ version: ChunkVersion, _ bytes: Int) throws {
+    try run(
+      """
+      INSERT INTO chunks (session, idx, version, state, bytes, at) VALUES (?, ?, ?, 1, ?, ?)
+      ON CONFLICT (session, idx) DO UPDATE SET version = excluded.version, state = 1, bytes = excluded.bytes,
+        at = excluded.at
+      WHERE excluded.version > version OR (excluded.version = version AND state = 0)
+      """, [chunk.session.number, chunk.index, Int64(version.number), bytes, now])
+    guard db.changesCount > 0 else { return }
+    try run(
+      "UPDATE sessions SET revision = revision + 1, is_synced = 0 WHERE number = ?", [chunk.session.number])
+  }
+
+  private func store(_ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest) throws {
+    try run(
+      "UPDATE chunks SET state = 2, digest = ?, at = ? WHERE session = ? AND idx = ? AND state = 1 AND version = ?",
+      [Data(digest.bytes), now, chunk.session.number, chunk.index, Int64(version.number)])
+    guard db.changesCount > 0 else { return }
+    try run(
+      """
+      UPDATE sessions SET stored_chunks = stored_chunks + 1,
+        stored_bytes = stored_bytes + (SELECT bytes FROM chunks WHERE session = ?1 AND idx = ?2) WHERE number = ?1
+      """, [chunk.session.number, chunk.index])
+    try advanceStoredThrough(chunk)
+  }
+
+  /// Moves the watermark over this chunk and every stored one that follows it: once per chunk and version.
+  private func advanceStoredThrough(_ chunk: ChunkID) throws {
+    let through = try Int.fetchOne(
+      db.cachedStatement(sql: "SELECT stored_through FROM sessions WHERE number = ?"),
+      arguments: [chunk.session.number])
+    guard through == chunk.index else { return }
+    let states = try db.cachedStatement(
+      sql: "SELECT idx, state FROM chunks WHERE session = ? AND idx > ? ORDER BY idx")
+    var next = chunk.index + 1
+    let rows = try Row.fetchCursor(states, arguments: [chunk.session.number, chunk.index])
+    while let row = try rows.next() {
+      guard row[0] == next, row[1] as Int >= StoredChunkState.stored.rawValue else { break }
+      next += 1
+    }
+    try run("UPDATE sessions SET stored_through = ? WHERE number = ?", [next, chunk.session.number])
+  }
+
+  /// Deletes chunks from `index` on with a version below `base`, and takes them out of the session's sums.
+  func drop(_ session: SessionID, from index: Int, below base: ChunkVersion) throws {
+    let arguments: StatementArguments = [session.number, index, Int64(base.number)]
+    try run(
+      """
+      UPDATE sessions SET stored_through = MIN(stored_through, ?2),
+        stored_chunks = stored_chunks - (SELECT COUNT(*) FROM chunks
+          WHERE session = ?1 AND idx >= ?2 AND version < ?3 AND state >= 2),
+        stored_bytes = stored_bytes - (SELECT COALESCE(SUM(bytes), 0) FROM chunks
+          WHERE session = ?1 AND idx >= ?2 AND version < ?3 AND state >= 2)
+      WHERE number = ?1
+        AND EXISTS (SELECT 1 FROM chunks WHERE session = ?1 AND idx >= ?2 AND version < ?3 AND state >= 2)
+      """, arguments)
+    try run("DELETE FROM chunks WHERE session = ? AND idx >= ? AND version < ?", arguments)
+  }
+
+  private func unstore(_ chunk: ChunkID) throws {
+    try takeBack(chunk)
+    try run(
+      "UPDATE chunks SET state = 1, at = ? WHERE session = ? AND idx = ? AND state = 2",
+      [now, chunk.session.number, chunk.index])
+    try run(
+      "UPDATE sessions SET is_synced = 0, revision = revision + 1 WHERE number = ?", [chunk.session.number])
+  }
+
+  /// Subtracts a stored chunk from the session's sums, before its state changes. Nothing for one that is not stored.
+  func takeBack(_ chunk: ChunkID) throws {
+    try run(
+      """
+      UPDATE sessions SET stored_chunks = stored_chunks - 1, stored_through = MIN(stored_through, ?2),
+        stored_bytes = stored_bytes - (SELECT bytes FROM chunks WHERE session = ?1 AND idx = ?2)
+      WHERE number = ?1 AND EXISTS (SELECT 1 FROM chunks WHERE session = ?1 AND idx = ?2 AND state >= 2)
+      """, [chunk.session.number, chunk.index])
+  }
+}

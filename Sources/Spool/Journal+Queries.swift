@@ -1,0 +1,219 @@
+public import UploadCore
+public import UploadProtocol
+internal import Foundation
+internal import GRDB
+
+/// What the journal knows of a recording's chunks when the recording is opened.
+public struct JournaledChunks: Sendable {
+  public var baseVersion = ChunkVersion.first
+  /// Sealed or stored.
+  public var handedOff = ChunkSet()
+  /// Open, with the version that each will be sealed as.
+  public var reopened: [Int: ChunkVersion] = [:]
+  /// Chunks from `count` on that the journal has, although the recording is too short for them.
+  public var hasExcess = false
+  /// The journaled bytes of chunk `count - 1`; nil when it has no row.
+  public var lastBytes: Int?
+}
+
+/// One row of the sessions table, as status and recovery read it.
+public struct SessionRow: Sendable {
+  public let session: SessionID
+  public let path: [UInt8]
+  public let inode: UInt64
+  public let size: Int64
+  public let revision: Int64
+  public let isOpen: Bool
+  public let isFinished: Bool
+  public let isSynced: Bool
+  public let isAnnounced: Bool
+  public let failure: String?
+  public let priority: UploadPriority
+  public let isHeld: Bool
+  public let storedChunks: Int
+  public let storedBytes: Int64
+  public let storedThrough: Int
+  public let syncedAt: Double?
+  public let sha256: [UInt8]?
+
+  static let columns = """
+    number, path, inode, size, revision, is_open, is_finished, is_synced, is_announced, failure, priority, is_held,
+    stored_chunks, stored_bytes, stored_through, synced_at, sha256
+    """
+
+  init(_ row: Row) {
+    session = SessionID(number: row[0])
+    path = Array(row[1] as Data)
+    inode = UInt64(bitPattern: row[2])
+    size = row[3]
+    revision = row[4]
+    isOpen = row[5]
+    isFinished = row[6]
+    isSynced = row[7]
+    isAnnounced = row[8]
+    failure = row[9]
+    priority = UploadPriority(rawValue: row[10]) ?? .normal
+    isHeld = row[11]
+    storedChunks = row[12]
+    storedBytes = row[13]
+    storedThrough = row[14]
+    syncedAt = row[15]
+    sha256 = (row[16] as Data?).map(Array.init)
+  }
+}
+
+extension RestoredSession {
+  init(_ row: SessionRow, pending: [Range<Int>]) {
+    self.init(
+      facts: SessionFacts(path: row.path, inode: row.inode), pending: pending, isAnnounced: row.isAnnounced,
+      isFinished: row.isFinished, isSynced: row.isSynced, failure: row.failure, priority: row.priority,
+      isHeld: row.isHeld)
+  }
+}
+
+/// What may be sent of a chunk right now.
+struct SendableChunk {
+  let version: ChunkVersion
+  let bytes: Int
+}
+
+extension Journal {
+  /// - Parameter count: chunks that the recording has now.
+  public func chunks(of session: SessionID, count: Int) throws(JournalError) -> JournaledChunks {
+    try read { db in
+      var chunks = JournaledChunks()
+      let base = try Int64.fetchOne(
+        db, sql: "SELECT base_version FROM sessions WHERE number = ?", arguments: [session.number])
+      chunks.baseVersion = ChunkVersion(UInt32(base ?? 1))
+      let rows = try Row.fetchCursor(
+        db, sql: "SELECT idx, version, state, bytes FROM chunks WHERE session = ?", arguments: [session.number])
+      while let row = try rows.next() {
+        let index: Int = row[0]
+        if index >= count {
+          chunks.hasExcess = true
+        } else if row[2] == StoredChunkState.open.rawValue {
+          chunks.reopened[index] = ChunkVersion(UInt32(row[1] as Int64))
+        } else {
+          chunks.handedOff.insert(index)
+        }
+        if index == count - 1 { chunks.lastBytes = row[3] }
+      }
+      return chunks
+    }
+  }
+
+  public func session(_ session: SessionID) throws(JournalError) -> SessionRow? {
+    try read { db in
+      try Row.fetchOne(
+        db.cachedStatement(sql: "SELECT \(SessionRow.columns) FROM sessions WHERE number = ?"),
+        arguments: [session.number]
+      ).map(SessionRow.init)
+    }
+  }
+
+  /// Sessions whose path is `path` or below it, in path order; all for the empty path. `body` sees one row at a time.
+  public func eachSession(below path: [UInt8], _ body: (SessionRow) -> Void) throws(JournalError) {
+    try read { db in
+      let rows: RowCursor
+      if path.isEmpty {
+        rows = try Row.fetchCursor(db, sql: "SELECT \(SessionRow.columns) FROM sessions ORDER BY path")
+      } else {
+        // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
+        rows = try Row.fetchCursor(
+          db,
+          sql: """
+            SELECT \(SessionRow.columns) FROM sessions WHERE path = ? OR (path > ? AND path < ?) ORDER BY path
+            """, arguments: [Data(path), Data(path + Array("/".utf8)), Data(path + Array("0".utf8))])
+      }
+      while let row = try rows.next() { body(SessionRow(row)) }
+    }
+  }
+
+  /// When the first byte that is not stored was last sealed or opened, in seconds since 1970; nil: none is known.
+  public func oldestPending(of session: SessionID) throws(JournalError) -> Double? {
+    try read { db in
+      try Double.fetchOne(
+        db.cachedStatement(sql: "SELECT at FROM chunks WHERE session = ? AND state < 2 ORDER BY idx LIMIT 1"),
+        arguments: [session.number])
+    }
+  }
+
+  /// What the scheduler starts with: every session that is not synced, or whose name the destination does not know.
+  public func restored() throws(JournalError) -> [(SessionID, RestoredSession)] {
+    try read { db in
+      var pending: [Int64: [Range<Int>]] = [:]
+      let rows = try Row.fetchCursor(
+        db, sql: "SELECT session, idx FROM chunks WHERE state < 2 AND state = 1 ORDER BY session, idx")
+      while let row = try rows.next() {
+        let session: Int64 = row[0]
+        let index: Int = row[1]
+        Self.append(index, to: &pending[session, default: []])
+      }
+      return try Row.fetchAll(
+        db, sql: "SELECT \(SessionRow.columns) FROM sessions WHERE is_synced = 0 OR is_announced = 0 ORDER BY number"
+      ).map { row in
+        let row = SessionRow(row)
+        return (row.session, RestoredSession(row, pending: pending[row.session.number] ?? []))
+      }
+    }
+  }
+
+  private static func append(_ index: Int, to ranges: inout [Range<Int>]) {
+    if let last = ranges.last, last.upperBound == index {
+      ranges[ranges.count - 1] = last.lowerBound..<index + 1
+    } else {
+      ranges.append(index..<index + 1)
+    }
+  }
+
+  /// nil when the chunk is open, stored or gone: nothing to send.
+  func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
+    try read { db in
+      try Row.fetchOne(
+        db.cachedStatement(sql: "SELECT version, bytes FROM chunks WHERE session = ? AND idx = ? AND state = 1"),
+        arguments: [chunk.session.number, chunk.index]
+      ).map { SendableChunk(version: ChunkVersion(UInt32($0[0] as Int64)), bytes: $0[1]) }
+    }
+  }
+
+  /// nil unless every chunk of the recording is stored.
+  func manifest(of session: SessionID) throws(JournalError) -> RecordingManifest? {
+    try read { db in
+      guard
+        let row = try Row.fetchOne(
+          db, sql: "SELECT \(SessionRow.columns) FROM sessions WHERE number = ?", arguments: [session.number]
+        ).map(SessionRow.init), row.isFinished
+      else { return nil }
+      var digests: [UInt8] = []
+      digests.reserveCapacity(row.storedChunks * ChunkDigest.byteCount)
+      var next = 0
+      let chunks = try Row.fetchCursor(
+        db, sql: "SELECT idx, digest FROM chunks WHERE session = ? AND state >= 2 ORDER BY idx",
+        arguments: [session.number])
+      while let chunk = try chunks.next() {
+        guard chunk[0] == next, let digest = chunk[1] as Data? else { return nil }
+        digests.append(contentsOf: digest)
+        next += 1
+      }
+      guard next == ChunkLayout.chunkCount(size: row.size) else { return nil }
+      return RecordingManifest(
+        session: session, facts: SessionFacts(path: row.path, inode: row.inode), revision: row.revision,
+        size: row.size, digests: digests)
+    }
+  }
+
+  /// Chunks that are sealed and not stored, ascending.
+  func sealedIndexes(of session: SessionID, max: Int) throws(JournalError) -> [Int] {
+    try read { db in
+      try Int.fetchAll(
+        db, sql: "SELECT idx FROM chunks WHERE session = ? AND state < 2 AND state = 1 ORDER BY idx LIMIT ?",
+        arguments: [session.number, max])
+    }
+  }
+
+  func setting(_ name: String) throws(JournalError) -> String? {
+    try read { try String.fetchOne($0, sql: "SELECT value FROM settings WHERE name = ?", arguments: [name]) }
+  }
+
+  public var isPausedByUser: Bool { (try? setting("paused")) == "1" }
+}

@@ -1,0 +1,287 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+public import UploadCore
+public import UploadProtocol
+
+/// One recording that is open, or was a moment ago: its backing file, and which of its chunks have changed.
+///
+/// Methods are called on kernel threads and on the uploader thread. Locks, in order: `rewriting`, then `state`; the
+/// spool's own locks come after. No lock is held while bytes are written; only `rewriting` is held over a journal commit.
+public final class Recording: Sendable {
+  public let inode: UInt64
+  public let session: SessionID
+  /// Open for reading and writing for as long as this object lives.
+  public let descriptor: FileDescriptor
+  private let spool: Spool
+  private let state: Mutex<State>
+  /// Held while the journal reopens or drops chunks of this recording.
+  private let rewriting = Mutex<Void>(())
+
+  private struct State {
+    /// Loaded when the first writer comes.
+    var tracker: ChunkTracker?
+    var handles = 0
+    var writers = 0
+    var isRemoved = false
+    /// In the spool's list of recordings with unsealed chunks.
+    var isWatched = false
+    /// Counts writers that came, so that a settle time that was interrupted does not end.
+    var openings = 0
+    /// The opening whose settle time is over, and how many `finished` the journal has still to record.
+    var settledOpening = 0
+    var unrecordedFinishes = 0
+
+    /// The journal knows all that was posted of this recording.
+    var isQuiet: Bool { writers == 0 && settledOpening == openings && unrecordedFinishes == 0 }
+  }
+
+  init(inode: UInt64, session: SessionID, descriptor: FileDescriptor, isNew: Bool, spool: Spool) {
+    self.inode = inode
+    self.session = session
+    self.descriptor = descriptor
+    self.spool = spool
+    var state = State()
+    if isNew {
+      state.tracker = ChunkTracker(
+        size: 0, baseVersion: .first, handedOff: ChunkSet(), reopened: [:], policy: spool.sealPolicy,
+        now: spool.clock.now)
+    }
+    self.state = Mutex(state)
+  }
+
+  deinit { try? descriptor.close() }
+
+  // MARK: Handles
+
+  public func opened(forWriting writes: Bool) throws(SpoolError) {
+    if writes { try loadTracker() }
+    state.withLock { state in
+      state.handles += 1
+      guard writes else { return }
+      state.writers += 1
+      state.openings += 1
+      if state.writers == 1, !state.isRemoved { spool.post(.event(.opened(session))) }
+    }
+  }
+
+  /// The last writer's going seals what is open and begins the settle time.
+  public func closed(forWriting wrote: Bool) {
+    let settling = state.withLock { state -> Int? in
+      state.handles -= 1
+      guard wrote else { return nil }
+      state.writers -= 1
+      guard state.writers == 0, !state.isRemoved else { return nil }
+      sealAll(&state)
+      return state.openings
+    }
+    if let settling { spool.settle(self, opening: settling) }
+    spool.handleClosed(self)
+  }
+
+  /// The settle time that began with `opening` is over: unless a writer came back, the recording is finished.
+  func settled(opening: Int) {
+    state.withLock { state in
+      guard state.openings == opening, state.writers == 0, !state.isRemoved, let tracker = state.tracker else { return }
+      state.settledOpening = opening
+      state.unrecordedFinishes += 1
+      spool.post(.event(.finished(session, size: tracker.size)))
+    }
+  }
+
+  /// The journal has recorded a `finished`, and so everything before it.
+  func finishRecorded() { state.withLock { $0.unrecordedFinishes = max(0, $0.unrecordedFinishes - 1) } }
+
+  /// Its name is gone: it is dropped from the queue, while open handles go on.
+  public func removed() {
+    state.withLock { state in
+      guard !state.isRemoved else { return }
+      state.isRemoved = true
+      spool.post(.event(.removed(session)))
+    }
+  }
+
+  public var hasHandles: Bool { state.withLock { $0.handles > 0 } }
+  public var hasWriters: Bool { state.withLock { $0.writers > 0 } }
+  public var isRemoved: Bool { state.withLock { $0.isRemoved } }
+  /// May be forgotten: nobody has it open, and the journal knows all of it.
+  var isIdle: Bool { state.withLock { $0.handles == 0 && ($0.isQuiet || $0.isRemoved) } }
+
+  /// When the oldest byte came to be that is not sealed yet.
+  public var oldestUnsealed: Instant? { state.withLock { $0.tracker?.oldestUnsealed } }
+
+  // MARK: Changing bytes
+
+  /// Bytes `offset..<offset + count` are about to change. Returns when the journal knows whatever it must; then change
+  /// them, and call `endWrite` whatever came of it.
+  public func beginWrite(offset: Int64, count: Int64) throws(SpoolError) -> Change? {
+    try begin { $0.beginWrite(offset: offset, count: count, now: $1) } undo: {
+      _ = $0.endWrite($1, offset: offset, written: 0, now: $2)
+    }
+  }
+
+  public func endWrite(_ change: Change?, offset: Int64, written: Int64) {
+    guard let change else { return }
+    state.withLock { state in
+      let now = spool.clock.now
+      for chunk in state.tracker?.endWrite(change.change, offset: offset, written: written, now: now) ?? [] {
+        post(chunk, state)
+      }
+      watch(&state)
+    }
+  }
+
+  /// Makes the recording `size` bytes long.
+  public func truncate(to size: Int64) throws(SpoolError) {
+    try resize(to: size) { () throws(SpoolError) in try Backing.truncate(descriptor, to: size) }
+  }
+
+  private func resize(to size: Int64, _ body: () throws(SpoolError) -> Void) throws(SpoolError) {
+    let change = try begin { $0.beginTruncate(to: size, now: $1) } undo: {
+      $0.endTruncate($1, to: $0.size, now: $2)
+    }
+    var done = size
+    defer { endTruncate(change, to: done) }
+    do {
+      try body()
+    } catch {
+      done = (try? Backing.status(descriptor).size) ?? size
+      throw error
+    }
+  }
+
+  /// fallocate(2): reserving space changes no byte, punching and zeroing do, and either may extend the recording.
+  public func allocate(mode: Int32, offset: Int64, count: Int64) throws(SpoolError) {
+    let size = try Backing.status(descriptor).size
+    let (end, overflow) = offset.addingReportingOverflow(count)
+    guard !overflow else { throw .io(.fileTooLarge, what: "fallocate") }
+    let erases = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0
+    let erased = erases ? max(0, min(end, size) - offset) : 0
+    let change = try beginWrite(offset: offset, count: erased)
+    defer { endWrite(change, offset: offset, written: erased) }
+    guard mode & FALLOC_FL_KEEP_SIZE == 0, end > size else {
+      return try Backing.allocate(descriptor, mode: mode, offset: offset, count: count)
+    }
+    try resize(to: end) { () throws(SpoolError) in
+      try Backing.allocate(descriptor, mode: mode, offset: offset, count: count)
+    }
+  }
+
+  private func endTruncate(_ change: Change?, to size: Int64) {
+    guard let change else { return }
+    state.withLock { state in
+      state.tracker?.endTruncate(change.change, to: size, now: spool.clock.now)
+      watch(&state)
+    }
+  }
+
+  /// A change of bytes that is under way.
+  public struct Change: Sendable {
+    let change: ChunkTracker.Change
+  }
+
+  private func begin(
+    _ begin: (inout ChunkTracker, Instant) -> ChunkTracker.Change,
+    undo: (inout ChunkTracker, ChunkTracker.Change, Instant) -> Void
+  ) throws(SpoolError) -> Change? {
+    // Each turn but the last waits for another thread's journal commit, so there are as many as concurrent rewriters.
+    while true {
+      let step = state.withLock { state -> (change: ChunkTracker.Change, mustWait: Bool)? in
+        guard !state.isRemoved, state.tracker != nil else { return nil }
+        let now = spool.clock.now
+        let change = begin(&state.tracker!, now)
+        guard change.reopen.isEmpty, change.dropFrom == nil, state.tracker!.isReopening(change) else {
+          return (change, false)
+        }
+        undo(&state.tracker!, change, now)
+        return (change, true)
+      }
+      guard let step else { return nil }
+      if step.mustWait {
+        rewriting.withLock { _ in }
+        continue
+      }
+      if !step.change.reopen.isEmpty || step.change.dropFrom != nil { try journal(step.change, undo: undo) }
+      return Change(change: step.change)
+    }
+  }
+
+  private func journal(
+    _ change: ChunkTracker.Change, undo: (inout ChunkTracker, ChunkTracker.Change, Instant) -> Void
+  ) throws(SpoolError) {
+    do {
+      try rewriting.withLock { _ throws(JournalError) in
+        if !change.reopen.isEmpty {
+          let versions = try spool.journal.reopen(session, change.reopen)
+          state.withLock { state in
+            state.tracker?.didReopen(versions)
+            for index in change.reopen { spool.post(.event(.reopened(ChunkID(session, index)))) }
+          }
+        }
+        if let count = change.dropFrom {
+          let base = try spool.journal.drop(session, from: count)
+          state.withLock { state in
+            state.tracker?.didDrop(from: count, base: base)
+            spool.post(.event(.truncated(session, chunkCount: count, base: base)))
+          }
+        }
+      }
+    } catch {
+      state.withLock { state in
+        guard state.tracker != nil else { return }
+        state.tracker!.abandon(change.reopen)
+        undo(&state.tracker!, change, spool.clock.now)
+      }
+      throw .journal(error.message)
+    }
+  }
+
+  // MARK: Sealing
+
+  /// Seals what has been quiet long enough. False: nothing is unsealed any more, stop watching.
+  func sealDue(now: Instant) -> Bool {
+    state.withLock { state in
+      guard !state.isRemoved, state.tracker != nil else { return false }
+      for chunk in state.tracker!.sealDue(now: now) { post(chunk, state) }
+      state.isWatched = !state.tracker!.isSealed
+      return state.isWatched
+    }
+  }
+
+  /// Seals what is open now, although the recorder goes on: somebody wants it sent at once.
+  public func flush() { state.withLock { sealAll(&$0) } }
+
+  private func sealAll(_ state: inout State) {
+    guard state.tracker != nil else { return }
+    while true {
+      let sealed = state.tracker!.sealAll()
+      if sealed.isEmpty { return }
+      for chunk in sealed { post(chunk, state) }
+    }
+  }
+
+  private func post(_ chunk: SealedChunk, _ state: borrowing State) {
+    guard !state.isRemoved else { return }
+    spool.post(.event(.sealed(ChunkID(session, chunk.index), chunk.version, bytes: chunk.bytes)))
+  }
+
+  private func watch(_ state: inout State) {
+    guard !state.isWatched, !state.isRemoved, state.tracker?.isSealed == false else { return }
+    state.isWatched = true
+    spool.watch(self)
+  }
+
+  /// Reads from the journal which chunks it vouches for. Chunks that it does not know are unsealed.
+  private func loadTracker() throws(SpoolError) {
+    try rewriting.withLock { _ throws(SpoolError) in
+      guard state.withLock({ $0.tracker == nil }) else { return }
+      let size = try Backing.status(descriptor).size
+      let tracker = try spool.loadTracker(session, size: size)
+      state.withLock { state in
+        state.tracker = tracker
+        watch(&state)
+      }
+    }
+  }
+}

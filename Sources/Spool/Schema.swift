@@ -1,0 +1,43 @@
+internal import GRDB
+
+/// The journal's tables. A change of them is a new migration, never an edit of an old one.
+enum Schema {
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1 sessions and chunks") { db in
+      // `number` is the SessionID. `revision` counts every change of content or name, so that an answer about an older
+      // state of the recording is told apart. `stored_through`: every chunk before this index is stored.
+      try db.execute(
+        sql: """
+          CREATE TABLE sessions (
+            number INTEGER PRIMARY KEY, path BLOB NOT NULL, inode INTEGER NOT NULL, created_at REAL NOT NULL,
+            size INTEGER NOT NULL DEFAULT 0, base_version INTEGER NOT NULL DEFAULT 1,
+            revision INTEGER NOT NULL DEFAULT 0, is_open INTEGER NOT NULL DEFAULT 0,
+            is_finished INTEGER NOT NULL DEFAULT 0, is_synced INTEGER NOT NULL DEFAULT 0,
+            is_announced INTEGER NOT NULL DEFAULT 0, failure TEXT, priority INTEGER NOT NULL DEFAULT 1,
+            is_held INTEGER NOT NULL DEFAULT 0, stored_chunks INTEGER NOT NULL DEFAULT 0,
+            stored_bytes INTEGER NOT NULL DEFAULT 0, stored_through INTEGER NOT NULL DEFAULT 0,
+            synced_at REAL, sha256 BLOB
+          ) STRICT;
+          CREATE INDEX sessions_path ON sessions (path);
+          CREATE INDEX sessions_pending ON sessions (number) WHERE is_synced = 0;
+          CREATE TABLE chunks (
+            session INTEGER NOT NULL, idx INTEGER NOT NULL, version INTEGER NOT NULL, state INTEGER NOT NULL,
+            bytes INTEGER NOT NULL, digest BLOB, at REAL NOT NULL, PRIMARY KEY (session, idx)
+          ) STRICT, WITHOUT ROWID;
+          CREATE INDEX chunks_pending ON chunks (session, idx) WHERE state < 2;
+          CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+          """)
+    }
+    return migrator
+  }
+}
+
+/// `chunks.state`. *Sending* is a lease in the uploader's memory: a lease that dies with the process frees itself.
+enum StoredChunkState: Int {
+  case open = 0
+  case sealed = 1
+  case stored = 2
+  /// Stored, and its local bytes punched out.
+  case evicted = 3
+}

@@ -1,0 +1,54 @@
+internal import Glibc
+public import UploadCore
+internal import UploadProtocol
+
+/// What happened to recordings since the last turn, and what has become due. Used on the uploader thread only.
+public struct SpoolInbox: EventInbox {
+  private let spool: Spool
+  private let controls: Mailbox<UploadEvent>
+
+  /// - Parameter controls: commands and network changes, from any thread.
+  public init(spool: Spool, controls: Mailbox<UploadEvent>) {
+    self.spool = spool
+    self.controls = controls
+  }
+
+  public mutating func drain(now: Instant) -> [UploadEvent] {
+    spool.runTimers(now: now)
+    var events: [UploadEvent] = []
+    for message in spool.drainMailbox() {
+      switch message {
+      case .event(let event): events.append(event)
+      case .folderRenamed(let inode): events += spool.renamedEvents(below: inode)
+      }
+    }
+    return events + controls.drain()
+  }
+
+  public var deadline: Instant? { spool.timerDeadline(now: spool.clock.now) }
+}
+
+extension Spool {
+  /// Tells of the new path of every recording below a folder, as the tree has it now.
+  func renamedEvents(below folder: UInt64) -> [UploadEvent] {
+    var events: [UploadEvent] = []
+    try? tree.reading { () throws(SpoolError) in
+      let path = try tree.pathBelowRoot(folder)
+      try tree.eachEntry(below: (path, folder)) { item, itemPath, _ in
+        guard item.type == UInt32(S_IFREG), let session = self.session(at: itemPath) else { return }
+        if let row = try? journal.session(session), row.isSynced {
+          events.append(.restored(session, RestoredSession(row, pending: [])))
+        }
+        events.append(.renamed(session, SessionFacts(path: itemPath, inode: item.inode)))
+      }
+    }
+    return events
+  }
+
+  /// The session that the backing file at this path (below the root) carries.
+  func session(at path: [UInt8]) -> SessionID? {
+    let absolute = tree.rootPath + [UInt8(ascii: "/")] + path
+    guard let value = try? Backing.attribute(Array(Backing.sessionAttribute.utf8), of: absolute) else { return nil }
+    return SessionID(text: String(decoding: value, as: UTF8.self))
+  }
+}

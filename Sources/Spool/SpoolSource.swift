@@ -1,0 +1,77 @@
+internal import Crypto
+public import UploadCore
+internal import UploadProtocol
+
+/// Reads what is sent, at the moment it is sent. Used on the uploader thread only.
+public struct SpoolSource: TransferSource {
+  private let spool: Spool
+
+  public init(spool: Spool) { self.spool = spool }
+
+  public mutating func load(_ request: UploadRequest) -> LoadedTransfer<UploadPayload> {
+    do {
+      switch request {
+      case .probe: return .payload(.probe)
+      case .announce(let session): return try announcement(session)
+      case .chunk(let chunk): return try self.chunk(chunk)
+      case .complete(let session): return try manifest(session)
+      }
+    } catch let error as SpoolError {
+      return .outcome(error == .missing ? .stale : .unreadable("\(error)"))
+    } catch {
+      return .outcome(.unreadable("\(error)"))
+    }
+  }
+
+  private func announcement(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
+    guard let row = try spool.journal.session(session) else { return .outcome(.stale) }
+    let metadata = (try? spool.tree.reading { () throws(SpoolError) in try spool.userAttributes(of: row.inode) }) ?? [:]
+    return .payload(
+      .announce(
+        SessionAnnouncement(
+          session: session, facts: SessionFacts(path: row.path, inode: row.inode), metadata: metadata)))
+  }
+
+  /// Version first, bytes after: bytes that change in between belong to a later version, whose reopening the journal
+  /// holds by then, so that an answer about this one counts for nothing.
+  private func chunk(_ chunk: ChunkID) throws -> LoadedTransfer<UploadPayload> {
+    guard let sendable = try spool.journal.sendable(chunk) else { return .outcome(.stale) }
+    let recording = try recording(of: chunk.session)
+    guard recording.session == chunk.session else { return .outcome(.stale) }
+    let bytes = try Backing.read(
+      recording.descriptor, at: Int64(chunk.index) * Int64(ChunkLayout.chunkBytes), count: sendable.bytes)
+    guard bytes.count == sendable.bytes, let digest = ChunkDigest(bytes: SHA256.hash(data: bytes)) else {
+      return .outcome(.unreadable("chunk \(chunk.index) has \(bytes.count) bytes, \(sendable.bytes) were sealed"))
+    }
+    return .payload(
+      .chunk(ChunkPayload(chunk: chunk, version: sendable.version, digest: digest, bytes: bytes)))
+  }
+
+  private func recording(of session: SessionID) throws -> Recording {
+    if let known = spool.knownRecording(session) { return known }
+    guard let row = try spool.journal.session(session) else { throw SpoolError.missing }
+    return try spool.tree.reading { () throws(SpoolError) in try spool.recording(row.inode) }
+  }
+
+  private func manifest(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
+    if let manifest = try spool.journal.manifest(of: session) { return .payload(.complete(manifest)) }
+    let missing = try spool.journal.sealedIndexes(of: session, max: 10_000)
+    return .outcome(missing.isEmpty ? .unreadable("the journal lacks chunks of this recording") : .incomplete(missing: missing))
+  }
+}
+
+extension Spool {
+  /// Attributes beginning with this are ours; the rest of `user.` travels along.
+  static let ownPrefixes = [Array("user.reelfs.".utf8), Array("user.sync.".utf8)]
+
+  /// The user's own attributes of a recording, by name without `user.`. Within `tree.reading`.
+  func userAttributes(of inode: UInt64) throws(SpoolError) -> [String: [UInt8]] {
+    let path = try tree.absolutePath(inode)
+    var attributes: [String: [UInt8]] = [:]
+    for name in try Backing.attributeNames(of: path)
+    where name.starts(with: Array("user.".utf8)) && !Self.ownPrefixes.contains(where: { name.starts(with: $0) }) {
+      attributes[String(decoding: name.dropFirst(5), as: UTF8.self)] = try Backing.attribute(name, of: path)
+    }
+    return attributes
+  }
+}

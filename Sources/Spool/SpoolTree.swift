@@ -1,0 +1,153 @@
+internal import Glibc
+internal import Synchronization
+public import SystemPackage
+
+/// The backing tree: plain files at their own paths, found by inode number.
+///
+/// A node is its backing inode (the tree is one file system), so node ids mean the same after a restart of the worker. Where
+/// a node lies is remembered from lookups; after a restart it is found by walking the tree once.
+public final class SpoolTree: Sendable {
+  public let root: FileDescriptor
+  /// Absolute path of `root`, for the calls that know no folder descriptor.
+  public let rootPath: [UInt8]
+  /// Where unlinked files live as long as they are open, named by inode number.
+  public let orphans: FileDescriptor
+  public let orphansPath: [UInt8]
+  public let rootInode: UInt64
+
+  /// Held shared while a path is computed and used, exclusively while names change.
+  private let namesLock = ReadWriteLock()
+  private let places = Mutex<[UInt64: Place]>([:])
+
+  private enum Place: Sendable {
+    case named([UInt8], parent: UInt64)
+    case orphaned
+  }
+
+  public init(recordings: FilePath, orphans: FilePath) throws(SpoolError) {
+    rootPath = Array(recordings.string.utf8)
+    orphansPath = Array(orphans.string.utf8)
+    let here = FileDescriptor(rawValue: AT_FDCWD)
+    root = try Backing.open(rootPath, in: here, flags: O_RDONLY | O_DIRECTORY)
+    self.orphans = try Backing.open(orphansPath, in: here, flags: O_RDONLY | O_DIRECTORY)
+    rootInode = try Backing.status(root).inode
+  }
+
+  // MARK: Locking
+
+  /// Runs `body` while no name changes.
+  public func reading<T>(_ body: () throws(SpoolError) -> T) throws(SpoolError) -> T {
+    namesLock.lockShared()
+    defer { namesLock.unlock() }
+    return try body()
+  }
+
+  /// Runs `body`, which changes names, alone.
+  public func changing<T>(_ body: () throws(SpoolError) -> T) throws(SpoolError) -> T {
+    namesLock.lockExclusive()
+    defer { namesLock.unlock() }
+    return try body()
+  }
+
+  // MARK: Places (call within `reading` or `changing`)
+
+  /// Where `inode` lies: an open folder and a path relative to it.
+  public func locate(_ inode: UInt64) throws(SpoolError) -> (folder: FileDescriptor, path: [UInt8]) {
+    if isOrphan(inode) { return (orphans, Self.orphanName(inode)) }
+    return (root, try path(of: inode))
+  }
+
+  /// The path below the root, empty for the root itself.
+  public func pathBelowRoot(_ inode: UInt64) throws(SpoolError) -> [UInt8] {
+    inode == rootInode ? [] : try path(of: inode)
+  }
+
+  /// The path of `name` in the folder `parent`, relative to `root`.
+  public func path(of name: [UInt8], in parent: UInt64) throws(SpoolError) -> [UInt8] {
+    parent == rootInode ? name : try path(of: parent) + [UInt8(ascii: "/")] + name
+  }
+
+  /// The path to give to calls that take no folder.
+  public func absolutePath(_ inode: UInt64) throws(SpoolError) -> [UInt8] {
+    if isOrphan(inode) { return orphansPath + [UInt8(ascii: "/")] + Self.orphanName(inode) }
+    return rootPath + [UInt8(ascii: "/")] + (try path(of: inode))
+  }
+
+  public func remember(_ inode: UInt64, as name: [UInt8], in parent: UInt64) {
+    places.withLock { $0[inode] = .named(name, parent: parent) }
+  }
+
+  public func rememberOrphan(_ inode: UInt64) { places.withLock { $0[inode] = .orphaned } }
+
+  /// The name is gone; another name of the same node, if there is one, is found when it is needed.
+  public func forget(_ inode: UInt64, as name: [UInt8], in parent: UInt64) {
+    places.withLock { places in
+      if case .named(name, parent: parent)? = places[inode] { places[inode] = nil }
+    }
+  }
+
+  /// The kernel has dropped the node.
+  public func forget(_ inode: UInt64) { places.withLock { $0[inode] = nil } }
+
+  public func isOrphan(_ inode: UInt64) -> Bool {
+    places.withLock { if case .orphaned? = $0[inode] { true } else { false } }
+  }
+
+  public static func orphanName(_ inode: UInt64) -> [UInt8] { Array(String(inode).utf8) }
+
+  // MARK: Details
+
+  private func path(of inode: UInt64) throws(SpoolError) -> [UInt8] {
+    if inode == rootInode { return [UInt8(ascii: ".")] }
+    if let path = rememberedPath(inode) { return path }
+    try walk()
+    guard let path = rememberedPath(inode) else { throw .missing }
+    return path
+  }
+
+  private func rememberedPath(_ inode: UInt64) -> [UInt8]? {
+    places.withLock { places in
+      var names: [[UInt8]] = []
+      var current = inode
+      while current != rootInode {
+        guard case .named(let name, let parent)? = places[current], names.count < 4_096 else { return nil }
+        names.append(name)
+        current = parent
+      }
+      return Array(names.reversed().joined(separator: [UInt8(ascii: "/")]))
+    }
+  }
+
+  /// Remembers the place of every node of the tree: once after a restart, and when the known one of several hard links
+  /// has gone.
+  private func walk() throws(SpoolError) {
+    try eachEntry { item, _, parent in remember(item.inode, as: item.name, in: parent) }
+    var folder = try BackingDirectory([UInt8(ascii: ".")], in: orphans)
+    var items = try folder.next()
+    while !items.isEmpty {
+      for item in items where item.name.first != UInt8(ascii: ".") { rememberOrphan(item.inode) }
+      items = try folder.next()
+    }
+  }
+
+  /// Calls `body` for every node below a folder (default: the root), folders before what is in them, with its path below
+  /// the root and its folder's inode.
+  public func eachEntry(
+    below folder: (path: [UInt8], inode: UInt64)? = nil,
+    _ body: (BackingDirectory.Item, _ path: [UInt8], _ parent: UInt64) -> Void
+  ) throws(SpoolError) {
+    var folders = [folder ?? ([], rootInode)]
+    while let (path, inode) = folders.popLast() {
+      var folder = try BackingDirectory(path.isEmpty ? [UInt8(ascii: ".")] : path, in: root)
+      var items = try folder.next()
+      while !items.isEmpty {
+        for item in items where item.name != [46] && item.name != [46, 46] {
+          let itemPath = path.isEmpty ? item.name : path + [UInt8(ascii: "/")] + item.name
+          body(item, itemPath, inode)
+          if item.type == UInt32(S_IFDIR) { folders.append((itemPath, item.inode)) }
+        }
+        items = try folder.next()
+      }
+    }
+  }
+}

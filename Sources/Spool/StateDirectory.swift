@@ -1,0 +1,62 @@
+internal import CLinux
+internal import Foundation
+internal import Glibc
+public import SystemPackage
+
+/// One mount's own folder: the recordings as plain files, the journal, and what identifies this client.
+public struct StateDirectory: Sendable {
+  public let path: FilePath
+  public var recordings: FilePath { path.appending("recordings") }
+  public var orphans: FilePath { path.appending("orphans") }
+  public var journal: FilePath { path.appending("journal.sqlite") }
+
+  /// Makes what is missing. The folder is the owner's alone: it holds every recording.
+  public init(path: FilePath) throws(StateDirectoryError) {
+    self.path = path
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path.string, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      try FileManager.default.createDirectory(
+        atPath: orphans.string, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+      if !FileManager.default.fileExists(atPath: recordings.string) {
+        try FileManager.default.createDirectory(
+          atPath: recordings.string, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o755])
+      }
+    } catch {
+      throw StateDirectoryError("cannot make the state directory \(path): \(error.localizedDescription)")
+    }
+  }
+
+  /// Takes the folder for one mount. The lock lives as long as the descriptor or a copy of it, in whatever process.
+  /// The worker has a lock of its own, because it goes on serving when its supervisor is killed.
+  public func lock(forWorker: Bool = false) throws(StateDirectoryError) -> FileDescriptor {
+    let file = path.appending(forWorker ? "lock.worker" : "lock").string
+    let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      throw StateDirectoryError("cannot open \(file): \(Errno(rawValue: Glibc.errno))")
+    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      close(descriptor)
+      throw StateDirectoryError(
+        "another reelfs uses the state directory \(path): unmount it first, or give this mount its own with --state-dir")
+    }
+    return FileDescriptor(rawValue: descriptor)
+  }
+
+  /// This client's random id, made once: sessions at the receiver belong to it.
+  public func writerID() throws(StateDirectoryError) -> String {
+    let file = path.appending("writer").string
+    if let text = try? String(contentsOfFile: file, encoding: .utf8), text.count == 32 { return text }
+    var generator = SystemRandomNumberGenerator()
+    let text = (0..<2).map { _ in
+      let digits = String(generator.next(), radix: 16)
+      return String(repeating: "0", count: 16 - digits.count) + digits
+    }.joined()
+    do {
+      try text.write(toFile: file, atomically: true, encoding: .utf8)
+    } catch {
+      throw StateDirectoryError("cannot write \(file): \(error.localizedDescription)")
+    }
+    return text
+  }
+}

@@ -1,0 +1,57 @@
+internal import Glibc
+
+/// One line of /proc/self/mountinfo.
+struct MountTableEntry: Equatable {
+  var mountpoint: String
+  var type: String
+  var source: String
+
+  /// `36 35 98:0 / /mnt rw,noatime master:1 - ext3 /dev/root rw`: the fields after ` - ` have no fixed position before.
+  init?(line: Substring) {
+    let fields = line.split(separator: " ")
+    guard fields.count > 5, let dash = fields.firstIndex(of: "-"), dash + 2 < fields.count else { return nil }
+    mountpoint = Self.unescaped(fields[4])
+    type = String(fields[dash + 1])
+    source = Self.unescaped(fields[dash + 2])
+  }
+
+  /// Space, tab, newline and backslash come as `\` and three octal digits.
+  private static func unescaped(_ field: Substring) -> String {
+    var bytes: [UInt8] = []
+    var rest = field.utf8[...]
+    while let byte = rest.popFirst() {
+      let digits = rest.prefix(3)
+      if byte == UInt8(ascii: "\\"), digits.count == 3, let value = UInt8(String(Substring(digits)), radix: 8) {
+        bytes.append(value)
+        rest = rest.dropFirst(3)
+      } else {
+        bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+/// What is mounted in this process's view.
+struct MountTable {
+  let entries: [MountTableEntry]
+
+  init(text: String) { entries = text.split(separator: "\n").compactMap { MountTableEntry(line: $0) } }
+
+  /// Empty when /proc is not there.
+  static func read() -> MountTable {
+    guard let file = fopen("/proc/self/mountinfo", "re") else { return MountTable(text: "") }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var part = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = fread(&part, 1, part.count, file)
+      if count == 0 { break }
+      bytes += part[..<count]
+    }
+    return MountTable(text: String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// The topmost mount at `path`.
+  func mount(at path: String) -> MountTableEntry? { entries.last { $0.mountpoint == path } }
+}

@@ -1,0 +1,42 @@
+/// When a child that died is started again. Pure: time comes in as an argument.
+///
+/// A child that served for `healthySeconds` has shown that it can, and is replaced at once. One that dies sooner, again
+/// and again, waits longer each time, so that a crash on every start costs little; after `quickDeathsMax` of these in a
+/// row it is given up.
+public struct RestartPolicy: Sendable {
+  /// So short that a child killed from outside every second is never kept waiting; a crash loop slower than this serves
+  /// for most of the time.
+  static let healthySeconds = 0.5
+  static let firstDelaySeconds = 0.1
+  static let delaySecondsMax = 5.0
+
+  /// Deaths in a row before giving up; nil: never.
+  public var quickDeathsMax: Int?
+  private var quickDeaths = 0
+
+  public init(quickDeathsMax: Int?) { self.quickDeathsMax = quickDeathsMax }
+
+  /// For the worker. Ten take about 16 seconds: long enough for a disk that is busy or an upgrade that is half done.
+  public static let worker = RestartPolicy(quickDeathsMax: 10)
+  /// For children without which the mount goes on.
+  public static let helper = RestartPolicy(quickDeathsMax: nil)
+
+  public enum Decision: Equatable, Sendable {
+    case restart(afterSeconds: Double)
+    case giveUp
+  }
+
+  /// - Parameter servedSeconds: since the child said it was ready; nil if it never did.
+  public mutating func childDied(servedSeconds: Double?) -> Decision {
+    if let servedSeconds, servedSeconds >= Self.healthySeconds {
+      quickDeaths = 0
+      return .restart(afterSeconds: 0)
+    }
+    quickDeaths += 1
+    if let quickDeathsMax, quickDeaths >= quickDeathsMax { return .giveUp }
+    if quickDeaths == 1 { return .restart(afterSeconds: 0) }
+    var delay = Self.firstDelaySeconds
+    for _ in 2..<quickDeaths where delay < Self.delaySecondsMax { delay *= 2 }
+    return .restart(afterSeconds: min(delay, Self.delaySecondsMax))
+  }
+}

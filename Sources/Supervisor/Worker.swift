@@ -1,0 +1,49 @@
+internal import CLinux
+public import Fuse
+internal import Glibc
+public import SystemPackage
+
+/// The worker's side of the agreement with the supervisor.
+public enum Worker {
+  /// `/dev/fuse`, mounted.
+  public static let device = FileDescriptor(rawValue: 3)
+  /// For `SharedState(descriptor:)`.
+  public static let state = FileDescriptor(rawValue: 4)
+  /// A pipe that carries "ready\n" to the supervisor.
+  public static let readiness = FileDescriptor(rawValue: 5)
+  /// "Start my successor": the worker was asked to stop and has answered what it had in hand. (EX_TEMPFAIL)
+  public static let restartExitCode: Int32 = 75
+
+  /// Takes over the inherited descriptors and signals. Call it first, before other threads exist.
+  public static func begin() {
+    signal(SIGPIPE, SIG_IGN)
+    for descriptor in [device, state, readiness] {
+      let flags = fcntl(descriptor.rawValue, F_GETFD)
+      if flags >= 0 { _ = fcntl(descriptor.rawValue, F_SETFD, flags | FD_CLOEXEC) }
+    }
+    // Its own thread waits for them (`serve`); no other may be hit.
+    _ = WorkerSignals.descriptor
+  }
+
+  /// Tells the supervisor that the mount is usable, or that a helper does its work.
+  public static func announceReady() {
+    _ = try? readiness.writeAll("ready\n".utf8)
+    try? readiness.close()
+  }
+
+  /// Serves `session` until the mount is gone or a successor takes over, and meanwhile obeys signals: SIGUSR1 asks to
+  /// hand over, SIGHUP calls `hangup`, SIGTERM and SIGINT call `terminate` (the supervisor unmounts, which ends the
+  /// session; without a supervisor the worker unmounts `mountpoint` itself). Both are called on a thread of their own.
+  /// - Returns: the exit code: 0, or `restartExitCode`.
+  public static func serve(
+    _ session: Session, mountpoint: String, hangup: @escaping @Sendable () -> Void = {},
+    terminate: @escaping @Sendable () -> Void = {}
+  ) throws(SessionError) -> Int32 {
+    WorkerSignals.start(session, mountpoint: mountpoint, hangup: hangup, terminate: terminate)
+    announceReady()
+    switch try session.run() {
+    case .unmounted: return 0
+    case .stopped: return restartExitCode
+    }
+  }
+}

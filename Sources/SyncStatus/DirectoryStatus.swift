@@ -1,0 +1,53 @@
+/// Sums up recordings, one at a time and in any order, into the status of a folder: the worst state wins.
+public struct DirectoryStatus: Sendable {
+  public private(set) var status: RecordingStatus
+  public private(set) var counts = StateCounts()
+  /// State of the recording whose error is shown.
+  private var errorState = SyncState.synced
+
+  /// A folder without recordings counts as synced: there is nothing that could be lost.
+  public init(path: [UInt8], destination: String) {
+    status = RecordingStatus(state: .synced, path: path, destination: destination)
+  }
+
+  /// Sum of `recordings`, which all lie below `path`.
+  public static func sum(_ recordings: some Sequence<RecordingStatus>, path: [UInt8], destination: String)
+    -> RecordingStatus
+  {
+    var sum = DirectoryStatus(path: path, destination: destination)
+    for recording in recordings { sum.add(recording) }
+    return sum.status
+  }
+
+  public mutating func add(_ recording: RecordingStatus) {
+    keepError(of: recording)
+    counts[recording.state] += 1
+    status.state = max(status.state, recording.state)
+    status.recordings += recording.recordings
+    status.isRecording = status.isRecording || recording.isRecording
+    status.bytesWritten = Self.capped(status.bytesWritten, recording.bytesWritten)
+    status.bytesSynced = Self.capped(status.bytesSynced, recording.bytesSynced)
+    status.chunksTotal += recording.chunksTotal
+    status.chunksSynced += recording.chunksSynced
+    status.lagSeconds = max(status.lagSeconds, recording.lagSeconds)
+    if let last = recording.lastSyncedAt { status.lastSyncedAt = max(last, status.lastSyncedAt ?? last) }
+    status.isHeld = status.isHeld || recording.isHeld
+  }
+
+  /// Sparse files can claim more bytes than a sum can hold; a status view must not end the worker over it.
+  private static func capped(_ left: Int64, _ right: Int64) -> Int64 {
+    let (sum, overflow) = left.addingReportingOverflow(right)
+    return overflow ? Int64.max : sum
+  }
+
+  /// The error shown is one of the worst state; among equals the first by path, whatever the order of adding.
+  private mutating func keepError(of recording: RecordingStatus) {
+    guard let error = recording.error else { return }
+    let line = recording.path.isEmpty || recording.session == nil ? error : recording.pathText + ": " + error
+    if let shown = status.error {
+      guard recording.state > errorState || (recording.state == errorState && line < shown) else { return }
+    }
+    status.error = line
+    errorState = recording.state
+  }
+}

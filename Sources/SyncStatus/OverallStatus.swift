@@ -1,0 +1,92 @@
+/// One mount as a whole at one moment: the sum of its recordings and the state of its destination.
+public struct OverallStatus: Sendable, Equatable {
+  /// When the snapshot was taken, in seconds since 1970, UTC. Every view shows it.
+  public var time: Double
+  /// Sum of all recordings; its path is empty.
+  public var total: RecordingStatus
+  public var counts: StateCounts
+  public var connection: DestinationState
+  /// A person paused the uploads.
+  public var isPaused: Bool
+  /// Bytes a second over all transfers; nil: no limit.
+  public var bytesPerSecondMax: Int?
+  /// Requests on their way.
+  public var inFlight: Int
+  /// Set while the journal cannot be written; nothing is sent then.
+  public var journalError: String?
+
+  public init(time: Double, total: RecordingStatus, counts: StateCounts, connection: DestinationState) {
+    self.time = time
+    self.total = total
+    self.counts = counts
+    self.connection = connection
+    self.isPaused = false
+    self.bytesPerSecondMax = nil
+    self.inFlight = 0
+    self.journalError = nil
+  }
+
+  public var bytesWaiting: Int64 { total.bytesWaiting }
+  public var chunksWaiting: Int { max(0, total.chunksTotal - total.chunksSynced) }
+}
+
+/// How many recordings are in each state.
+public struct StateCounts: Sendable, Equatable {
+  public var synced = 0
+  public var uploading = 0
+  public var paused = 0
+  public var failed = 0
+
+  public init() {}
+
+  public subscript(_ state: SyncState) -> Int {
+    get {
+      switch state {
+      case .synced: synced
+      case .uploading: uploading
+      case .paused: paused
+      case .failed: failed
+      }
+    }
+    set {
+      switch state {
+      case .synced: synced = newValue
+      case .uploading: uploading = newValue
+      case .paused: paused = newValue
+      case .failed: failed = newValue
+      }
+    }
+  }
+}
+
+/// Whether the destination can be used, and if not, why, in words for people.
+public enum DestinationState: Sendable, Equatable {
+  case online
+  case offline(String)
+  case blocked(String)
+
+  /// `online`, `offline`, `blocked`.
+  public var name: String {
+    switch self {
+    case .online: "online"
+    case .offline: "offline"
+    case .blocked: "blocked"
+    }
+  }
+
+  public var reason: String? {
+    switch self {
+    case .online: nil
+    case .offline(let reason), .blocked(let reason): reason
+    }
+  }
+
+  public init?(name: String, reason: String?) {
+    switch name {
+    case "online": self = .online
+    case "offline": self = .offline(reason ?? "")
+    case "blocked": self = .blocked(reason ?? "")
+    default: return nil
+    }
+  }
+}

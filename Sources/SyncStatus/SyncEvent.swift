@@ -1,0 +1,73 @@
+public import UploadProtocol
+
+/// One line of `.status/events.jsonl`.
+public struct SyncEvent: Sendable, Equatable {
+  /// Increases by one from event to event, over restarts too.
+  public let id: Int64
+  /// Seconds since 1970, UTC.
+  public let time: Double
+  public let kind: Kind
+
+  public init(id: Int64, time: Double, kind: Kind) {
+    self.id = id
+    self.time = time
+    self.kind = kind
+  }
+
+  public enum Kind: Sendable, Equatable {
+    case chunkUploaded(SessionID, chunk: Int, totalChunks: Int)
+    case sessionUploadComplete(SessionID)
+    /// `chunk` nil: the session as a whole.
+    case uploadError(SessionID, chunk: Int?, String)
+    case uploadPaused(String)
+    case uploadResumed
+    case connectionLost(String)
+    case connectionRestored
+    case sessionRegistered(SessionID)
+
+    /// The `type` that scripts look for.
+    public var type: String {
+      switch self {
+      case .chunkUploaded: "CHUNK_UPLOADED"
+      case .sessionUploadComplete: "SESSION_UPLOAD_COMPLETE"
+      case .uploadError: "UPLOAD_ERROR"
+      case .uploadPaused: "UPLOAD_PAUSED"
+      case .uploadResumed: "UPLOAD_RESUMED"
+      case .connectionLost: "CONNECTION_LOST"
+      case .connectionRestored: "CONNECTION_RESTORED"
+      case .sessionRegistered: "SESSION_REGISTERED"
+      }
+    }
+  }
+}
+
+/// The text of an event. Field names are those of the original system: camelCase, unlike all other JSON of reelfs.
+public enum EventLine {
+  /// UTF-8: one JSON object and a newline.
+  public static func bytes(of event: SyncEvent) -> [UInt8] {
+    var json = JSONText()
+    json.beginObject()
+    json.add("id", event.id)
+    json.add("time", Timestamp.milliseconds(event.time))
+    json.add("type", event.kind.type)
+    switch event.kind {
+    case .chunkUploaded(let session, let chunk, let totalChunks):
+      json.add("sessionId", session.description)
+      json.add("chunkId", chunk)
+      json.add("totalChunks", totalChunks)
+    case .sessionUploadComplete(let session), .sessionRegistered(let session):
+      json.add("sessionId", session.description)
+    case .uploadError(let session, let chunk, let error):
+      json.add("sessionId", session.description)
+      if let chunk { json.add("chunkId", chunk) } else { json.addNull("chunkId") }
+      json.add("error", error)
+    case .uploadPaused(let reason), .connectionLost(let reason):
+      json.add("error", reason)
+    case .uploadResumed, .connectionRestored:
+      break
+    }
+    json.endObject()
+    json.newline()
+    return json.bytes
+  }
+}

@@ -1,0 +1,77 @@
+import ArgumentParser
+import Logging
+import Receiver
+import Supervisor
+import SyncStatus
+
+struct ReceiveCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "receive",
+    abstract: "Be the server that recordings are uploaded to.",
+    discussion: """
+      Keeps every chunk durably before it answers. Whole recordings appear below DATA/recordings/DEVICE/PATH; what has \
+      arrived of a running one can be played from http://host:port/recordings/DEVICE/PATH. Without a token it listens \
+      on this machine only. SIGTERM and SIGINT finish what is in flight.
+
+      Examples:
+        reelfs receive
+        reelfs receive --listen 0.0.0.0:8090 --data /srv/recordings --token-file /etc/reelfs/token \\
+          --tls-cert cert.pem --tls-key key.pem
+      """)
+
+  @Option(help: ArgumentHelp("Where to listen; port 0 takes any free one.", valueName: "host:port"))
+  var listen = "127.0.0.1:8090"
+
+  @Option(help: ArgumentHelp("Where to keep recordings; the last folder is made.", valueName: "folder"), completion: .directory)
+  var data = "./uploaded_data"
+
+  @Option(help: ArgumentHelp("The bearer token that clients must send, in a file.", valueName: "file"), completion: .file())
+  var tokenFile: String?
+
+  @Option(help: ArgumentHelp("Certificate and its chain, leaf first (PEM).", valueName: "file"), completion: .file())
+  var tlsCert: String?
+
+  @Option(help: ArgumentHelp("Private key of the certificate (PEM).", valueName: "file"), completion: .file())
+  var tlsKey: String?
+
+  /// Started by a mount: says on the supervisor's pipe when it listens.
+  @Flag(help: .hidden) var supervised = false
+
+  func validate() throws {
+    guard (tlsCert == nil) == (tlsKey == nil) else {
+      throw ValidationError("--tls-cert and --tls-key belong together: \(tlsCert == nil ? "--tls-cert" : "--tls-key") is missing")
+    }
+    _ = try address()
+  }
+
+  func run() async throws {
+    let (host, port) = try address()
+    let configuration = ReceiverConfiguration(
+      listenHost: host, listenPort: port, dataDirectory: data, token: try tokenFile.map(TokenFile.read), tls: tls)
+    let scheme = tls == nil ? "http" : "https"
+    let folder = data
+    do {
+      let receiver = try Receiver(configuration: configuration, logger: Logger(label: "reelfs.receiver")) { listening in
+        if supervised { return Worker.announceReady() }
+        let shown = listening.host.contains(":") ? "[\(listening.host)]" : listening.host
+        Terminal.say("receiving on \(scheme)://\(shown):\(listening.port), data in \(folder)")
+      }
+      try await receiver.runUntilSignal()
+    } catch {
+      throw CommandFailure("cannot receive on \(listen): \(error)")
+    }
+  }
+
+  private var tls: ReceiverConfiguration.TLSFiles? {
+    guard let tlsCert, let tlsKey else { return nil }
+    return ReceiverConfiguration.TLSFiles(certificatePath: tlsCert, keyPath: tlsKey)
+  }
+
+  private func address() throws -> (host: String, port: Int) {
+    do throws(TextError) {
+      return try ReceiverAddress.listening(listen)
+    } catch {
+      throw ValidationError("--listen: \(error.message)")
+    }
+  }
+}

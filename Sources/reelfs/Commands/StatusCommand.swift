@@ -1,0 +1,42 @@
+import ArgumentParser
+import SyncStatus
+
+struct StatusCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status",
+    abstract: "Show what is safe and what is still on its way.",
+    discussion: """
+      Exit codes: 0 all synced, 3 something is pending, 4 something failed or is paused, 1 anything else.
+
+      Examples:
+        reelfs status                         every running mount
+        reelfs status ~/Recordings/take1.mkv  one recording
+        reelfs status ~/Recordings --watch    redraws; p pause, r resume, t retry, q quit
+        reelfs status --json | jq .           for programs
+        reelfs status ~/Recordings >/dev/null && echo "may be unplugged"
+      """)
+
+  @OptionGroup var target: TargetArgument
+
+  @Flag(help: "Print JSON (docs/SEMANTICS.md has the fields).")
+  var json = false
+
+  @Flag(help: "Redraw every second until you quit; not on a terminal: a line a second until all is synced.")
+  var watch = false
+
+  func validate() throws {
+    if json && watch { throw ValidationError("--json and --watch exclude each other: run --json as often as you like") }
+  }
+
+  func run() throws {
+    let places = try target.places()
+    if watch { throw try StatusWatch(places: places).run().code }
+    let report = try StatusReport(places: places)
+    if json {
+      Terminal.write(report.json(isList: target.path == nil), to: 1)
+    } else {
+      Terminal.write(report.table(Terminal.current()), to: 1)
+    }
+    throw report.exit.code
+  }
+}

@@ -1,0 +1,15 @@
+import ArgumentParser
+import Glibc
+
+/// What the supervisor starts: serves the mount whose descriptor it inherits. Not for people.
+struct WorkerCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "worker", shouldDisplay: false)
+
+  @OptionGroup var options: MountOptions
+
+  @Option(help: .hidden) var receiverPort: Int?
+
+  func run() throws {
+    Glibc.exit(try WorkerProcess(options.configuration(), receiverPort: receiverPort).serve())
+  }
+}

@@ -1,0 +1,58 @@
+package import UploadCore
+
+/// All a mount needs to know, checked. Made by `MountConfigurationReader`.
+package struct MountConfiguration: Sendable, Equatable {
+  package enum KeepLocal: Sendable, Equatable {
+    /// Stored bytes stay as long as the quota leaves room.
+    case whileThereIsRoom
+    /// Stored bytes stay at least for so many seconds after they were stored.
+    case seconds(Double)
+    /// Nothing is ever evicted.
+    case all
+  }
+
+  package enum Compression: String, Sendable, CaseIterable { case none, zstd }
+
+  package enum SynchronizeTo: String, Sendable, CaseIterable {
+    /// fsync() returns once file and journal are durable on this machine.
+    case local
+    /// fsync() returns once the bytes are stored at the destination.
+    case remote
+  }
+
+  package var destination: Destination
+  /// Absolute.
+  package var mountpoint: String
+  /// Absolute; spool and journal. Outside the mount point.
+  package var stateDirectory: String
+  /// Retries, timeouts, transfers at once, and the rate limit.
+  package var policy = UploadPolicy()
+  /// Bytes that the spool may hold; nil: a share of the file system.
+  package var spoolQuota: Int64?
+  package var keepLocal = KeepLocal.whileThereIsRoom
+  /// Time without a writer after which a recording counts as finished.
+  package var settle = Span.seconds(1)
+  /// A partial last chunk is sent after so long.
+  package var maxLag = Span.seconds(10)
+  package var compression = Compression.none
+  /// Name of this machine in the receiver's recordings/{device}/.
+  package var device: String
+  /// Sent as bearer token; never shown.
+  package var token: String?
+  package var tokenFile: String?
+  /// PEM file of the authorities that may have signed the destination's certificate; nil: the system's.
+  package var caFile: String?
+  package var synchronizeTo = SynchronizeTo.local
+  package var fuse = FuseOptions()
+  package var hidesAttributes = false
+  package var hidesStatus = false
+  package var propagatesDeletes = false
+  package var runsAsDaemon = false
+
+  package init(destination: Destination, mountpoint: String, stateDirectory: String, device: String) {
+    self.destination = destination
+    self.mountpoint = mountpoint
+    self.stateDirectory = stateDirectory
+    self.device = device
+  }
+}

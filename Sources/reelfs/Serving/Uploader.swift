@@ -1,0 +1,109 @@
+import CurlTransport
+import Foundation
+import Glibc
+import RecordingFS
+import Spool
+import Synchronization
+import SystemPackage
+import UploadCore
+import UploadProtocol
+
+/// Spool, status and the upload loop of one mount, with the one thread that does all uploading.
+final class Uploader: Sendable {
+  let spool: Spool
+  let statusTree: StatusTree
+  private let reader: StatusReader
+  private let board = StatusBoard()
+  private let log: EventLog
+  private let controls: Mailbox<UploadEvent>
+  private let destination: ChunkDestination
+  private let policy: UploadPolicy
+  private let wake: Waker
+  private let mustStop = Atomic(false)
+  private let ended = DispatchSemaphore(value: 0)
+
+  /// Ends the transport's wait, once there is a transport.
+  private final class Waker: Sendable {
+    private let handle = Mutex<WakeHandle?>(nil)
+    func set(_ new: WakeHandle) { handle.withLock { $0 = new } }
+    func wake() { handle.withLock { $0 }?.wake() }
+  }
+
+  init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
+    policy = configuration.policy
+    let (wake, controls) = (Waker(), Mailbox<UploadEvent>())
+    (self.wake, self.controls) = (wake, controls)
+    destination = try ChunkDestination(
+      baseURL: baseURL, device: configuration.device, writer: try state.writerID(), token: configuration.token,
+      caFile: configuration.caFile)
+    var seal = SealPolicy()
+    seal.maxLag = configuration.maxLag
+    spool = Spool(
+      tree: try SpoolTree(recordings: state.recordings, orphans: state.orphans),
+      journal: try Journal(path: state.journal.string), clock: SystemClock(), sealPolicy: seal,
+      settleTime: configuration.settle, wake: { wake.wake() })
+    reader = StatusReader(spool: spool, board: board, destination: baseURL)
+    log = try EventLog(path: state.path.appending("events.jsonl"))
+    let supervisor = getppid()
+    statusTree = StatusTree(
+      spool: spool, reader: reader, events: log.path,
+      control: ControlFile(
+        spool: spool,
+        post: {
+          controls.post($0)
+          wake.wake()
+        }, restart: { kill(supervisor, SIGUSR2) }),
+      isListed: !configuration.hidesStatus, hidesAttributes: configuration.hidesAttributes)
+  }
+
+  /// Starts the uploader thread; recovery is its first task, while the mount is already served.
+  func start() {
+    let thread = Thread { [self] in
+      do {
+        try upload()
+      } catch {
+        Terminal.complain("the uploader could not start: \(error)")
+        // The supervisor starts another worker; recorders wait for it meanwhile.
+        exit(1)
+      }
+      ended.signal()
+    }
+    thread.name = "reelfs-upload"
+    thread.stackSize = 1 << 20
+    thread.start()
+  }
+
+  /// Ends what is in flight and leaves a journal that says everything a next start needs.
+  func stop() {
+    spool.settleAll()
+    mustStop.store(true, ordering: .sequentiallyConsistent)
+    wake.wake()
+    ended.wait()
+    spool.journal.close()
+  }
+
+  private func upload() throws {
+    let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
+    wake.set(transport.wakeHandle)
+    let watcher = try? NetworkWatcher { [controls, wake] in
+      controls.post(.networkChanged)
+      wake.wake()
+    }
+    defer { watcher?.stop() }
+    var recovery = Recovery(spool: spool)
+    for event in try recovery.run() { controls.post(event) }
+    if spool.journal.isPausedByUser { controls.post(.control(.pauseAll)) }
+    if recovery.report.recordings > 0 { Terminal.say(recovery.report.description) }
+    var generator = SystemRandomNumberGenerator()
+    var loop = UploadLoop(
+      scheduler: UploadScheduler(policy: policy, generator: SplitMix64(seed: generator.next())),
+      clock: SystemClock(), journal: spool.journal, source: SpoolSource(spool: spool), transport: transport,
+      inbox: SpoolInbox(spool: spool, controls: controls),
+      sink: StatusPublisher(board: board, log: log, reader: reader, onNotice: { [reader] in Notices.tell($0, reader) }))
+    while !mustStop.load(ordering: .sequentiallyConsistent) {
+      loop.turn()
+      spool.journal.checkpointIfLarge()
+    }
+    loop.stop()
+  }
+}

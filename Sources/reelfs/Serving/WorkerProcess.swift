@@ -1,0 +1,47 @@
+import CurlTransport
+import Fuse
+import Glibc
+import RecordingFS
+import Spool
+import Supervisor
+import SyncStatus
+import SystemPackage
+import UploadCore
+
+/// The worker's side of a mount: puts file system and uploader together and runs them until the mount is gone.
+struct WorkerProcess {
+  private let configuration: MountConfiguration
+  private let baseURL: String
+
+  init(_ configuration: MountConfiguration, receiverPort: Int?) {
+    self.configuration = configuration
+    baseURL =
+      if let receiverPort { "http://127.0.0.1:\(receiverPort)" } else { configuration.destination.description }
+  }
+
+  /// - Returns: the exit code for the supervisor.
+  func serve() throws -> Int32 {
+    Worker.begin()
+    // Two arenas serve the request threads as well as eight would, in a quarter of the memory.
+    mallopt(M_ARENA_MAX, 2)
+    umask(0)
+    let state = try StateDirectory(path: FilePath(configuration.stateDirectory))
+    let lock = try state.lock(forWorker: true)
+    defer { try? lock.close() }
+    let shared = try SharedState(descriptor: Worker.state)
+    let uploader = try Uploader(configuration, state: state, baseURL: baseURL)
+    let fileSystem = RecordingFileSystem(
+      spool: uploader.spool, handles: shared.handles, status: uploader.statusTree)
+    let session = try Session(
+      descriptor: Worker.device, sharedState: shared, fileSystem: fileSystem, options: SessionOptions())
+    if !session.survivesWorkerDeath, !session.isContinued {
+      Terminal.complain(
+        "this kernel is older than 6.9: should the worker die, requests it has in hand fail instead of being repeated")
+    }
+    _ = fileSystem.restoreHandles()
+    uploader.start()
+    let code = try Worker.serve(session, mountpoint: configuration.mountpoint)
+    uploader.stop()
+    return code
+  }
+}

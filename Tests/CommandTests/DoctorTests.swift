@@ -1,0 +1,54 @@
+import Foundation
+import reelfs
+import SyncStatus
+import Testing
+
+@Suite("reelfs doctor")
+struct DoctorTests {
+  @Test("kernels before 6.9 are named, later ones are fine", arguments: [
+    ("6.12.9-amd64", Finding.Level.ok), ("6.9.0", .ok), ("7.0", .ok), ("6.8.0-31-generic", .warn), ("5.15.0", .warn),
+    ("", .warn), ("six", .warn),
+  ])
+  func kernel(release: String, level: Finding.Level) {
+    #expect(MachineChecks.kernel(release: release).level == level)
+  }
+
+  @Test("user_allow_other counts only outside of comments", arguments: [
+    ("user_allow_other\n", Finding.Level.ok), (" user_allow_other # yes\n", .ok), ("#user_allow_other\n", .warn), ("", .warn),
+  ])
+  func allowOther(text: String, level: Finding.Level) {
+    #expect(MachineChecks.allowOther(configuration: text).level == level)
+  }
+
+  @Test("an answer is read for status and clock")
+  func answers() throws {
+    let address = try ReceiverAddress("http://nas:8090")
+    let there = 784_111_777.0  // Sun, 06 Nov 1994 08:49:37 GMT
+    func levels(_ head: String, now: Double = there) -> [Finding.Level] {
+      DestinationChecks.answered(address, Array(head.utf8), now: now).map(\.level)
+    }
+    let good = "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\nDate: not this"
+    #expect(levels(good) == [.ok, .ok])
+    #expect(levels(good, now: there + 3_600) == [.ok, .warn])
+    #expect(levels("HTTP/1.1 200 OK\r\n\r\n") == [.ok])
+    for bad in ["HTTP/1.1 401 No\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n", "HTTP/1.1 502 No\r\n\r\n", "SSH-2.0\r\n", "", "HTTP/1.1"] {
+      #expect(levels(bad) == [.bad])
+    }
+  }
+
+  @Test("every finding that is not ok says how to mend it")
+  func mending() throws {
+    let folder = try FakeMount.temporaryFolder()
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let token = folder + "/token"
+    try Data("x".utf8).write(to: URL(filePath: token))
+    try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: token)
+    let open = StorageChecks.tokenFile(token)
+    #expect(open.level == .warn)
+    #expect(open.mend == "chmod 600 \(token)")
+    #expect(StorageChecks.tokenFile(folder + "/none").level == .bad)
+    #expect(StorageChecks.stateDirectory(token).first?.level == .bad)
+    #expect(StorageChecks.stateDirectory(folder + "/new/state").first?.level == .ok)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["token"])
+  }
+}

@@ -1,0 +1,60 @@
+import Fuse
+import Glibc
+import Supervisor
+import SystemPackage
+
+/// The program that the mount tests run: `fuse-probe serve FOLDER MOUNTPOINT`, one process without
+/// a supervisor, or `fuse-probe mount FOLDER MOUNTPOINT`, with one (which runs `fuse-probe worker …`).
+enum FuseProbe {
+  static func run() {
+    let arguments = CommandLine.arguments
+    do {
+      switch arguments.count > 1 ? arguments[1] : "" {
+      case "mount": try supervise(folder: arguments[2], mountpoint: arguments[3])
+      case "worker": try work(folder: arguments[2], mountpoint: arguments[3])
+      case "serve": try serve(folder: arguments[2], mountpoint: arguments[3])
+      default: exit(64)
+      }
+    } catch {
+      _ = try? FileDescriptor.standardError.writeAll("fuse-probe: \(error)\n".utf8)
+      exit(1)
+    }
+  }
+
+  private static func supervise(folder: String, mountpoint: String) throws {
+    let mount = try FuseMount.mount(at: mountpoint, options: MountOptions(), say: say)
+    let state = try SharedState.create()
+    let worker = ChildProcess(
+      name: "worker", role: .worker, arguments: ["worker", folder, mount.path], policy: .worker)
+    let settings = Supervisor.Settings(recordings: folder, say: say) { say("ready") }
+    let supervisor = try Supervisor(
+      mount: mount, state: state.descriptor, children: [worker], settings: settings)
+    exit(supervisor.run())
+  }
+
+  private static func work(folder: String, mountpoint: String) throws {
+    Worker.begin()
+    let state = try SharedState(descriptor: Worker.state)
+    let session = try Session(
+      descriptor: Worker.device, sharedState: state,
+      fileSystem: PassthroughFileSystem(folder: folder, handles: state.handles), options: SessionOptions())
+    exit(try Worker.serve(session, mountpoint: mountpoint))
+  }
+
+  private static func say(_ text: String) {
+    print(text)
+    fflush(nil)
+  }
+
+  private static func serve(folder: String, mountpoint: String) throws {
+    let mount = try FuseMount.mount(at: mountpoint, options: MountOptions()) { print($0) }
+    let state = try SharedState.create()
+    let session = try Session(
+      descriptor: mount.device, sharedState: state,
+      fileSystem: PassthroughFileSystem(folder: folder, handles: state.handles), options: SessionOptions())
+    print("ready")
+    fflush(nil)
+    let end = try session.run()
+    print("ended \(end)")
+  }
+}

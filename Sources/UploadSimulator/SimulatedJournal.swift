@@ -23,10 +23,8 @@ struct SimulatedJournal {
     var isHeld = false
     /// Counts changes of content.
     var revision: Int64 = 0
-    /// Above every version that was ever dropped by a truncation, for chunks from `droppedFrom` on.
+    /// Above every version that a truncation ever dropped.
     var baseVersion = ChunkVersion.first
-    var droppedFrom = Int.max
-    var versionMax = ChunkVersion.first
   }
 
   struct Rows {
@@ -49,17 +47,20 @@ struct SimulatedJournal {
   mutating func apply(_ fact: JournalFact) {
     switch fact {
     case .registered(let session, let facts):
-      if rows.sessions[session] == nil { rows.sessions[session] = SessionRow(facts: facts) }
+      rows.sessions[session, default: SessionRow(facts: facts)].facts = facts
     case .opened(let session): rows.sessions[session]?.isFinished = false
     case .sealed(let chunk, let version, _): seal(chunk, version)
     case .stored(let chunk, let version, let digest): store(chunk, version, digest)
     case .unstored(let chunk):
       guard rows.sessions[chunk.session]?.chunks[chunk.index]?.state == .stored else { return }
       rows.sessions[chunk.session]?.chunks[chunk.index]?.state = .sealed
+      changed(chunk.session)
     case .superseded(let chunk, let current): supersede(chunk, current)
+    case .dropped(let session, let index, let base): drop(session, from: index, below: base)
     case .renamed(let session, let facts):
       rows.sessions[session]?.facts = facts
       rows.sessions[session]?.isAnnounced = false
+      rows.sessions[session]?.revision += 1
     case .announced(let session, let facts):
       if rows.sessions[session]?.facts == facts { rows.sessions[session]?.isAnnounced = true }
     case .unannounced(let session): rows.sessions[session]?.isAnnounced = false
@@ -81,13 +82,11 @@ struct SimulatedJournal {
 
   private mutating func seal(_ chunk: ChunkID, _ version: ChunkVersion) {
     guard let row = rows.sessions[chunk.session] else { return }
-    // Sealed before a truncation dropped it, told after.
-    guard chunk.index < row.droppedFrom || version >= row.baseVersion else { return }
     if let old = row.chunks[chunk.index] {
       guard version > old.version || (version == old.version && old.state == .open) else { return }
     }
     rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(version: version, state: .sealed)
-    changed(chunk.session, version)
+    changed(chunk.session)
   }
 
   private mutating func store(_ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest) {
@@ -101,44 +100,46 @@ struct SimulatedJournal {
     guard let row = rows.sessions[chunk.session]?.chunks[chunk.index], row.state == .sealed, row.version <= current
     else { return }
     rows.sessions[chunk.session]?.chunks[chunk.index]?.version = current.next
-    changed(chunk.session, current.next)
   }
 
-  private mutating func changed(_ session: SessionID, _ version: ChunkVersion) {
+  private mutating func drop(_ session: SessionID, from index: Int, below base: ChunkVersion) {
+    guard let row = rows.sessions[session] else { return }
+    rows.sessions[session]?.chunks = row.chunks.filter { $0.key < index || $0.value.version >= base }
+  }
+
+  private mutating func changed(_ session: SessionID) {
     rows.sessions[session]?.revision += 1
     rows.sessions[session]?.isSynced = false
-    let highest = rows.sessions[session]?.versionMax ?? version
-    rows.sessions[session]?.versionMax = max(version, highest)
   }
 
   // MARK: What the spool commits itself, durably, before bytes change
 
   /// - Returns: the versions as which the chunks will be sealed; nil when the journal cannot be written.
-  mutating func reopen(_ session: SessionID, _ indexes: [Int], base: ChunkVersion) -> [Int: ChunkVersion]? {
+  mutating func reopen(_ session: SessionID, _ indexes: [Int]) -> [Int: ChunkVersion]? {
     guard !isFailing else { return nil }
+    var row = rows.sessions[session] ?? Self.unnamed
     var versions: [Int: ChunkVersion] = [:]
     for index in indexes {
-      // Without a row: sealed, and the event is still on its way.
-      let version = (rows.sessions[session]?.chunks[index]?.version ?? base).next
-      rows.sessions[session]?.chunks[index] = ChunkRow(version: version, state: .open)
+      // Without a row it was sealed as the base version, and that is still on its way.
+      let version = (row.chunks[index]?.version ?? row.baseVersion).next
+      row.chunks[index] = ChunkRow(version: version, state: .open)
       versions[index] = version
-      changed(session, version)
     }
+    rows.sessions[session] = row
     doubt(session)
     sync()
     return versions
   }
 
   /// - Returns: the version at which chunks from `index` on start anew; nil when the journal cannot be written.
-  mutating func drop(_ session: SessionID, from index: Int, atLeast: ChunkVersion) -> ChunkVersion? {
+  mutating func drop(_ session: SessionID, from index: Int) -> ChunkVersion? {
     guard !isFailing else { return nil }
-    let base = max(atLeast, rows.sessions[session]?.versionMax ?? .first).next
-    for key in (rows.sessions[session]?.chunks.keys.sorted() ?? []) where key >= index {
-      rows.sessions[session]?.chunks[key] = nil
-    }
-    changed(session, base)
+    let row = rows.sessions[session] ?? Self.unnamed
+    let highest = row.chunks.filter { $0.key >= index }.values.map(\.version).max() ?? .first
+    let base = max(row.baseVersion, highest).next
+    rows.sessions[session] = row
     rows.sessions[session]?.baseVersion = base
-    rows.sessions[session]?.droppedFrom = index
+    drop(session, from: index, below: base)
     doubt(session)
     sync()
     return base
@@ -146,8 +147,10 @@ struct SimulatedJournal {
 
   /// The session is neither finished nor synced any more.
   mutating func doubt(_ session: SessionID) {
-    rows.sessions[session]?.revision += 1
+    changed(session)
     rows.sessions[session]?.isFinished = false
-    rows.sessions[session]?.isSynced = false
   }
+
+  /// A session so young that its registration is still on its way.
+  private static let unnamed = SessionRow(facts: SessionFacts(path: [], inode: 0))
 }

@@ -66,10 +66,8 @@ extension SimulatedWorld {
     let newSize = min(size, Self.sizeMax)
     let change = file.tracker.beginTruncate(to: newSize, now: now)
     guard didReopen(change, &file) else { preconditionFailure("the journal works") }
-    if let first = change.dropFrom,
-      let base = journal.drop(session, from: first, atLeast: file.tracker.baseVersion)
-    {
-      post(.truncated(session, chunkCount: first))
+    if let first = change.dropFrom, let base = journal.drop(session, from: first) {
+      post(.truncated(session, chunkCount: first, base: base))
       file.tracker.didDrop(from: first, base: base)
     }
     let boundary = Int(min(file.size, newSize) / Int64(ChunkLayout.chunkBytes))
@@ -133,7 +131,7 @@ extension SimulatedWorld {
 
   private func didReopen(_ change: ChunkTracker.Change, _ file: inout SimulatedFile) -> Bool {
     guard !change.reopen.isEmpty else { return true }
-    guard let versions = journal.reopen(file.session, change.reopen, base: file.tracker.baseVersion) else {
+    guard let versions = journal.reopen(file.session, change.reopen) else {
       file.tracker.abandon(change.reopen)
       return false
     }

@@ -29,13 +29,16 @@ extension SimulatedWorld {
   }
 
   private func loadManifest(_ session: SessionID) -> LoadedTransfer<SimulatedPayload> {
-    guard let row = journal.rows.sessions[session], row.isFinished else { return .outcome(.stale) }
+    guard let row = journal.rows.sessions[session] else { return .outcome(.stale) }
     let count = ChunkLayout.chunkCount(size: row.size)
     let digests = (0..<count).compactMap { index -> ChunkDigest? in
       guard let chunk = row.chunks[index], chunk.state == .stored else { return nil }
       return chunk.digest
     }
-    guard digests.count == count else { return .outcome(.stale) }
+    guard row.isFinished, digests.count == count else {
+      let missing = row.chunks.filter { $0.value.state == .sealed }.keys.sorted()
+      return .outcome(missing.isEmpty ? .unreadable("the journal lacks chunks") : .incomplete(missing: missing))
+    }
     return .payload(
       .complete(
         session, row.facts, revision: row.revision, SimulatedReceiver.Recording(size: row.size, digests: digests)))
@@ -81,11 +84,11 @@ extension SimulatedWorld {
     guard let row = journal.rows.sessions[file.session] else { return }
     journal.isFailing = false
     let beyond = row.chunks.keys.contains { $0 >= file.chunkCount }
-    if beyond { _ = journal.drop(file.session, from: file.chunkCount, atLeast: row.baseVersion) }
+    if beyond { _ = journal.drop(file.session, from: file.chunkCount) }
     let changed = row.chunks.filter { index, chunk in
       index < file.chunkCount && chunk.state == .stored && chunk.digest != file.digest(of: index)
     }
-    _ = journal.reopen(file.session, changed.keys.sorted(), base: row.baseVersion)
+    _ = journal.reopen(file.session, changed.keys.sorted())
   }
 
   private func tracker(of file: SimulatedFile, _ row: SimulatedJournal.SessionRow?) -> ChunkTracker {

@@ -31,36 +31,32 @@ package enum OutcomeTable {
   // MARK: 2xx
 
   private static func accepted(_ answer: HTTPAnswer, _ sent: UploadPayload, _ address: String) -> TransferOutcome {
-    // A captive portal or another web server must pause the destination, not fail recording after recording.
-    guard answer.isJSONObject else { return .blocked(.configuration, notAReceiver(address)) }
     switch sent {
-    case .announce(let announcement):
-      guard let session = answer.decoded(SessionAnswer.self) else {
-        return .blocked(.configuration, notAReceiver(address))
-      }
-      guard session.sessionId == announcement.session.description else {
-        return .corrupted("the answer is about \(session.sessionId), not about \(announcement.session)")
-      }
-      return .announced(announcement.facts)
-    case .chunk(let chunk):
-      return receipt(answer, chunk)
-    case .complete(let manifest):
-      guard let completion = answer.decoded(CompletionAnswer.self),
-        completion.sessionId == manifest.session.description, completion.size == manifest.size
-      else { return .corrupted("the answer to completing \(manifest.session) is about something else") }
-      return .completed(revision: manifest.revision)
+    case .announce(let announcement): announced(answer, announcement, address)
+    case .chunk(let chunk): receipt(answer, chunk, address)
+    case .complete(let manifest): completed(answer, manifest, address)
     case .probe:
-      guard answer.decoded(HealthAnswer.self)?.status == "ok" else {
-        return .blocked(.configuration, notAReceiver(address))
-      }
-      return .reachable
+      answer.decoded(HealthAnswer.self)?.status == "ok"
+        ? .reachable : .blocked(.configuration, notAReceiver(address))
     }
   }
 
+  private static func announced(
+    _ answer: HTTPAnswer, _ sent: SessionAnnouncement, _ address: String
+  ) -> TransferOutcome {
+    guard let session = answer.decoded(SessionAnswer.self) else {
+      return .blocked(.configuration, notAReceiver(address))
+    }
+    guard session.sessionId == sent.session.description else {
+      return .corrupted("the answer is about \(session.sessionId), not about \(sent.session)")
+    }
+    return .announced(sent.facts)
+  }
+
   /// A receipt counts only for the very bytes that were sent.
-  private static func receipt(_ answer: HTTPAnswer, _ sent: ChunkPayload) -> TransferOutcome {
+  private static func receipt(_ answer: HTTPAnswer, _ sent: ChunkPayload, _ address: String) -> TransferOutcome {
     guard let receipt = answer.decoded(ChunkReceipt.self) else {
-      return .corrupted("the answer for chunk \(sent.chunk.index) is not a receipt")
+      return unexpected(answer, "the answer for chunk \(sent.chunk.index) is not a receipt", address)
     }
     guard receipt.sessionId == sent.chunk.session.description, receipt.chunkIndex == sent.chunk.index else {
       return .corrupted("the receipt is for chunk \(receipt.chunkIndex) of \(receipt.sessionId)")
@@ -72,6 +68,23 @@ package enum OutcomeTable {
       return .corrupted("the receipt is for other bytes than those of chunk \(sent.chunk.index)")
     }
     return .stored(sent.version, sent.digest, bytes: sent.bytes.count)
+  }
+
+  private static func completed(
+    _ answer: HTTPAnswer, _ sent: RecordingManifest, _ address: String
+  ) -> TransferOutcome {
+    let words = "the answer to completing \(sent.session) is about something else"
+    guard let completion = answer.decoded(CompletionAnswer.self) else { return unexpected(answer, words, address) }
+    guard completion.sessionId == sent.session.description, completion.size == sent.size else {
+      return .corrupted(words)
+    }
+    return .completed(revision: sent.revision)
+  }
+
+  /// A success of another shape. What is not even JSON comes from a captive portal or another web server: that must pause
+  /// the destination, not fail recording after recording.
+  private static func unexpected(_ answer: HTTPAnswer, _ words: String, _ address: String) -> TransferOutcome {
+    answer.isJSONObject ? .corrupted(words) : .blocked(.configuration, notAReceiver(address))
   }
 
   // MARK: 3xx

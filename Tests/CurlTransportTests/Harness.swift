@@ -64,10 +64,13 @@ struct Harness {
 
   // MARK: Payloads
 
+  private static let pattern = (0..<ChunkLayout.chunkBytes).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+
   static func chunk(_ index: Int = 0, count: Int = ChunkLayout.chunkBytes) -> ChunkPayload {
     // The digest is a stand-in: nothing on this side computes one.
     let digest = ChunkDigest(bytes: (0..<32).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ index) })!
-    let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8 &+ index) }
+    var bytes = Array(pattern[..<count])
+    bytes[0] = UInt8(truncatingIfNeeded: index)
     return ChunkPayload(chunk: ChunkID(session, index), version: ChunkVersion(3), digest: digest, bytes: bytes)
   }
 

@@ -1,5 +1,6 @@
 import CurlTransport
 import FaultyServer
+import Glibc
 import Testing
 import UploadCore
 
@@ -84,6 +85,27 @@ struct StallTests {
     let deadline = harness.clock.now + .milliseconds(100)
     #expect(harness.transport.poll(until: deadline).isEmpty)
     #expect(harness.clock.now >= deadline)
+  }
+
+  @Test("waiting, for a silent server or for nothing, costs no processor time")
+  func idle() throws {
+    let server = try FaultyServer(script: [.stall(afterBodyBytes: 1_000)])
+    let harness = try Harness(server.url)
+    #expect(harness.transport.poll(until: harness.clock.now + .milliseconds(200)).isEmpty)
+    harness.start(.chunk(Harness.chunk()), id: 1)
+    #expect(harness.poll { server.requests.count == 1 })
+    let start = harness.clock.now
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    let before = time
+
+    while harness.clock.now - start < .milliseconds(500) {
+      _ = harness.transport.poll(until: start + .milliseconds(500))
+    }
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    let used = (time.tv_sec - before.tv_sec) * 1_000_000_000 + time.tv_nsec - before.tv_nsec
+    #expect(used < 100_000_000)
   }
 
   @Test("a wake from another thread ends a wait without a deadline, also when it came before the wait")

@@ -95,7 +95,8 @@ final class TLSServer {
   }
 
   deinit {
-    process.terminate()
+    // Not SIGTERM: a child of one of the test runner's threads inherits it blocked.
+    kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
     try? FileManager.default.removeItem(at: folder)
   }

@@ -94,5 +94,8 @@ struct StatusTableTests {
     #expect(DisplayWidth.fit("録画録画", to: 4) == " …画")
     #expect(DisplayWidth.fit("abc", to: 0) == "")
     #expect(DisplayWidth.cut("録画録画", to: 4) == "録…")
+    #expect(DisplayWidth.wrap("all is well", to: 6) == ["all is", "well"])
+    #expect(DisplayWidth.wrap("", to: 6) == [""])
+    #expect(DisplayWidth.wrap("incredible ok", to: 6) == ["incre…", "ok"])
   }
 }

@@ -1,4 +1,4 @@
-/// RFC 3339 times in UTC, from and to seconds since 1970. The calendar is computed here, so no time zone files are read.
+/// RFC 3339 times in UTC, from and to seconds since 1970. The calendar is computed here: no time zone files are read.
 public enum Timestamp {
   /// Last second that a four-digit year can name; later (or broken) times are written as this one.
   private static let lastSecond: Double = 253_402_300_799

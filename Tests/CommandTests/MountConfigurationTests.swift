@@ -13,7 +13,7 @@ struct MountConfigurationTests {
     let settings = Settings(
       flags: flags, environment: environment, file: try ConfigFile.parse(file, path: "config.yaml"))
     let reader = MountConfigurationReader(
-      settings: settings, environment: environment, workingDirectory: "/work dir", hostName: "studio-1.example.org")
+      settings: settings, environment: environment, workingDirectory: "/here and there", hostName: "studio-1.example.org")
     return try reader.configuration(mountpoint: mountpoint)
   }
 
@@ -160,8 +160,8 @@ struct MountConfigurationTests {
   @Test("relative paths count from the working directory")
   func relative() throws {
     let configuration = try read([.stateDir: "./a/../b/"], mountpoint: "Recordings/")
-    #expect(configuration.mountpoint == "/work dir/Recordings")
-    #expect(configuration.stateDirectory == "/work dir/b")
+    #expect(configuration.mountpoint == "/here and there/Recordings")
+    #expect(configuration.stateDirectory == "/here and there/b")
   }
 
   @Test("the token is read from its file, and the file must hold one line")

@@ -52,7 +52,7 @@ public enum ByteSize {
 
   private static let shifts: [String: Int64] = [
     "": 0, "b": 0, "k": 10, "kb": 10, "kib": 10, "m": 20, "mb": 20, "mib": 20, "g": 30, "gb": 30, "gib": 30,
-    "t": 40, "tb": 40, "tib": 40, "p": 50, "pb": 50, "pib": 50,
+    "t": 40, "tb": 40, "tib": 40, "p": 50, "pb": 50, "pib": 50
   ]
 
   /// nil when `number` is not a decimal number, or too large.

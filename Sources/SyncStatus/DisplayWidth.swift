@@ -46,6 +46,24 @@ public enum DisplayWidth {
     return kept + "…"
   }
 
+  /// `text` broken between words into lines of at most `width` columns; a single longer word is cut.
+  public static func wrap(_ text: String, to width: Int) -> [String] {
+    var lines: [String] = []
+    var line = ""
+    for word in text.split(separator: " ") {
+      if line.isEmpty {
+        line = String(word)
+      } else if of(line) + 1 + of(word) <= width {
+        line += " " + word
+      } else {
+        lines.append(cut(line, to: width))
+        line = String(word)
+      }
+    }
+    lines.append(cut(line, to: width))
+    return lines
+  }
+
   private static func of(_ scalar: Unicode.Scalar) -> Int {
     switch scalar.properties.generalCategory {
     case .nonspacingMark, .enclosingMark, .format, .control: return 0

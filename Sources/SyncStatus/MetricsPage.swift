@@ -15,21 +15,25 @@ public enum MetricsPage {
   public static func text(_ overall: OverallStatus, _ counters: Counters) -> String {
     var page = Page()
     let total = overall.total
-    page.gauge("reelfs_recordings", "Recordings by state.", label: "status", SyncState.allCases.map {
-      ($0.rawValue, Double(overall.counts[$0]))
-    })
+    page.gauge(
+      "reelfs_recordings", "Recordings by state.", label: "status",
+      SyncState.allCases.map {
+        ($0.rawValue, Double(overall.counts[$0]))
+      })
     page.gauge("reelfs_recording_open", "1 while a writer has a recording open.", total.isRecording ? 1 : 0)
     page.gauge("reelfs_written_bytes", "Bytes in all recordings.", Double(total.bytesWritten))
     page.gauge("reelfs_stored_bytes", "Bytes stored at the destination.", Double(total.bytesSynced))
     page.gauge("reelfs_queue_bytes", "Bytes not stored yet.", Double(overall.bytesWaiting))
     page.gauge("reelfs_queue_chunks", "Chunks not stored yet.", Double(overall.chunksWaiting))
     page.gauge("reelfs_lag_seconds", "Age of the oldest byte that is not stored.", max(0, total.lagSeconds))
-    page.gauge("reelfs_connection", "1 for the state that the destination is in.", label: "state",
+    page.gauge(
+      "reelfs_connection", "1 for the state that the destination is in.", label: "state",
       ["online", "offline", "blocked"].map { ($0, $0 == overall.connection.name ? 1 : 0) })
     page.gauge("reelfs_paused", "1 while a person has paused the uploads.", overall.isPaused ? 1 : 0)
     page.gauge("reelfs_journal_error", "1 while the journal cannot be written.", overall.journalError == nil ? 0 : 1)
     page.gauge("reelfs_transfers_in_flight", "Requests on their way.", Double(overall.inFlight))
-    page.gauge("reelfs_limit_bytes_per_second", "The rate limit; 0 without one.", Double(overall.bytesPerSecondMax ?? 0))
+    page.gauge(
+      "reelfs_limit_bytes_per_second", "The rate limit; 0 without one.", Double(overall.bytesPerSecondMax ?? 0))
     if let last = total.lastSyncedAt {
       page.gauge("reelfs_last_synced_timestamp_seconds", "When a chunk was stored last, since 1970.", last)
     }

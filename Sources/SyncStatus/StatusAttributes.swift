@@ -9,7 +9,7 @@ public enum StatusAttributes {
   public static let names = [
     "status", "badge", "progress", "session", "recording", "bytes_written", "bytes_synced", "synced_through",
     "chunks_total", "chunks_synced", "lag_seconds", "last_synced_at", "error", "destination", "sha256", "priority",
-    "hold", "json",
+    "hold", "json"
   ]
 
   /// Those that a person may set; setting another succeeds and changes nothing, so that `cp -a` works.

@@ -58,7 +58,7 @@ public struct StatusTable: Sendable {
     var destination = "\(PrintableText.line(title)) → \(PrintableText.line(overall.total.destination))"
     destination += ", " + overall.connection.name
     if let reason = overall.connection.reason, !reason.isEmpty { destination += ": " + PrintableText.line(reason) }
-    var lines = [cut(destination), cut(SummaryPage.safeSentence(overall))]
+    var lines = wrap(destination) + wrap(SummaryPage.safeSentence(overall))
     var queue: [String] = []
     if overall.bytesWaiting > 0 {
       queue.append("\(ByteSize.human(overall.bytesWaiting)) in \(overall.chunksWaiting) chunks waiting")
@@ -66,7 +66,7 @@ public struct StatusTable: Sendable {
     if overall.isPaused { queue.append("paused by you (reelfs resume)") }
     if let limit = overall.bytesPerSecondMax { queue.append("limit \(ByteSize.human(Int64(limit)))/s") }
     if let error = overall.journalError { queue.append("journal: " + PrintableText.line(error)) }
-    if !queue.isEmpty { lines.append(cut(queue.joined(separator: " · "))) }
+    if !queue.isEmpty { lines += wrap(queue.joined(separator: " · ")) }
     return lines
   }
 
@@ -113,6 +113,8 @@ public struct StatusTable: Sendable {
   private func paint(_ text: String, _ colour: BadgeColour) -> String {
     usesColour ? colour.ansiStart + text + BadgeColour.ansiReset : text
   }
+
+  private func wrap(_ line: String) -> [String] { width.map { DisplayWidth.wrap(line, to: $0) } ?? [line] }
 
   private func cut(_ line: String) -> String { width.map { DisplayWidth.cut(line, to: $0) } ?? line }
 

@@ -1,17 +1,17 @@
-/// RFC 3339 times in UTC, from and to seconds since 1970. The calendar is computed here, so no time zone files are read.
+/// RFC 3339 times in UTC, from and to seconds since 1970. The calendar is computed here: no time zone files are read.
 public enum Timestamp {
   /// Last second that a four-digit year can name; later (or broken) times are written as this one.
   private static let lastSecond: Double = 253_402_300_799
 
   /// `2026-11-22T11:19:14Z`.
   public static func text(_ seconds: Double) -> String {
-    fields(clamped(seconds).rounded(.down)) + "Z"
+    fields(Int64(clamped(seconds))) + "Z"
   }
 
   /// `2026-11-22T11:19:14.123Z`: for events, which follow each other closely.
   public static func milliseconds(_ seconds: Double) -> String {
-    let total = Int64((clamped(seconds) * 1_000).rounded(.down))
-    return fields(Double(total / 1_000)) + "." + padded(total % 1_000, to: 3) + "Z"
+    let total = Int64(clamped(seconds) * 1_000)
+    return fields(total / 1_000) + "." + padded(total % 1_000, to: 3) + "Z"
   }
 
   /// Reads what `text` and `milliseconds` write; nil for anything else.
@@ -42,8 +42,7 @@ public enum Timestamp {
     return era * 146_097 + dayOfEra - 719_468
   }
 
-  private static func fields(_ seconds: Double) -> String {
-    let total = Int64(seconds)
+  private static func fields(_ total: Int64) -> String {
     let (days, rest) = (total / 86_400, total % 86_400)
     let (year, month, day) = date(days)
     return padded(year, to: 4) + "-" + padded(month, to: 2) + "-" + padded(day, to: 2) + "T"

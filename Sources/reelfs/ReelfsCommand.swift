@@ -18,7 +18,7 @@ struct ReelfsCommand: AsyncParsableCommand {
       MountCommand.self, WorkerCommand.self,
       StatusCommand.self, FlushCommand.self, PauseCommand.self, ResumeCommand.self, RetryCommand.self,
       PriorityCommand.self, LimitCommand.self, RestartCommand.self, UnmountCommand.self, DoctorCommand.self,
-      ReceiveCommand.self,
+      ReceiveCommand.self
     ])
 
   static func main() async {

@@ -1,24 +1,32 @@
-import reelfs
 import SyncStatus
 import Testing
+import reelfs
 
 @Suite("destinations")
 struct DestinationTests {
-  @Test("every kind is recognized", arguments: [
-    ("http://nas:8090", "http://nas:8090"), ("https://nas", "https://nas"), ("http://[::1]:8090/", "http://[::1]:8090"),
-    ("https://nas:443/a/b/", "https://nas/a/b"), ("tus+https://tus.example.org/files/", "tus+https://tus.example.org/files"),
-    ("s3://my-bucket/a/b/", "s3://my-bucket/a/b"), ("s3://my-bucket", "s3://my-bucket"),
-    ("file:///srv/recordings/", "file:///srv/recordings"),
-  ])
+  @Test(
+    "every kind is recognized",
+    arguments: [
+      ("http://nas:8090", "http://nas:8090"), ("https://nas", "https://nas"),
+      ("http://[::1]:8090/", "http://[::1]:8090"),
+      ("https://nas:443/a/b/", "https://nas/a/b"),
+      ("tus+https://tus.example.org/files/", "tus+https://tus.example.org/files"),
+      ("s3://my-bucket/a/b/", "s3://my-bucket/a/b"), ("s3://my-bucket", "s3://my-bucket"),
+      ("file:///srv/recordings/", "file:///srv/recordings")
+    ])
   func kinds(text: String, shown: String) throws {
     #expect(try Destination(text, s3Endpoint: nil).description == shown)
   }
 
-  @Test("what is odd is refused in a sentence, not guessed", arguments: [
-    "", "nas:8090", "ftp://x", "http://", "http://:80", "http://nas:0", "http://nas:65536", "http://nas:x", "http://me:pw@nas",
-    "http://nas/?a", "http://nas/#a", "http://::1:80", "http://[::1", "http://[::1]x", "http://[nas]:1", "http://na s",
-    "http://nas\n", "https://ü", "s3://", "s3://UPPER", "s3://a", "file://relative", "file:///", "tus+ftp://x", "tus+",
-  ])
+  @Test(
+    "what is odd is refused in a sentence, not guessed",
+    arguments: [
+      "", "nas:8090", "ftp://x", "http://", "http://:80", "http://nas:0", "http://nas:65536", "http://nas:x",
+      "http://me:pw@nas",
+      "http://nas/?a", "http://nas/#a", "http://::1:80", "http://[::1", "http://[::1]x", "http://[nas]:1",
+      "http://na s",
+      "http://nas\n", "https://ü", "s3://", "s3://UPPER", "s3://a", "file://relative", "file:///", "tus+ftp://x", "tus+"
+    ])
   func odd(text: String) {
     #expect(throws: TextError.self) { try Destination(text, s3Endpoint: nil) }
   }

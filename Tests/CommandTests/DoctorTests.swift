@@ -1,21 +1,26 @@
 import Foundation
-import reelfs
 import SyncStatus
 import Testing
+import reelfs
 
 @Suite("reelfs doctor")
 struct DoctorTests {
-  @Test("kernels before 6.9 are named, later ones are fine", arguments: [
-    ("6.12.9-amd64", Finding.Level.ok), ("6.9.0", .ok), ("7.0", .ok), ("6.8.0-31-generic", .warn), ("5.15.0", .warn),
-    ("", .warn), ("six", .warn),
-  ])
+  @Test(
+    "kernels before 6.9 are named, later ones are fine",
+    arguments: [
+      ("6.12.9-amd64", Finding.Level.ok), ("6.9.0", .ok), ("7.0", .ok), ("6.8.0-31-generic", .warn), ("5.15.0", .warn),
+      ("", .warn), ("six", .warn)
+    ])
   func kernel(release: String, level: Finding.Level) {
     #expect(MachineChecks.kernel(release: release).level == level)
   }
 
-  @Test("user_allow_other counts only outside of comments", arguments: [
-    ("user_allow_other\n", Finding.Level.ok), (" user_allow_other # yes\n", .ok), ("#user_allow_other\n", .warn), ("", .warn),
-  ])
+  @Test(
+    "user_allow_other counts only outside of comments",
+    arguments: [
+      ("user_allow_other\n", Finding.Level.ok), (" user_allow_other # yes\n", .ok), ("#user_allow_other\n", .warn),
+      ("", .warn)
+    ])
   func allowOther(text: String, level: Finding.Level) {
     #expect(MachineChecks.allowOther(configuration: text).level == level)
   }
@@ -31,7 +36,9 @@ struct DoctorTests {
     #expect(levels(good) == [.ok, .ok])
     #expect(levels(good, now: there + 3_600) == [.ok, .warn])
     #expect(levels("HTTP/1.1 200 OK\r\n\r\n") == [.ok])
-    for bad in ["HTTP/1.1 401 No\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n", "HTTP/1.1 502 No\r\n\r\n", "SSH-2.0\r\n", "", "HTTP/1.1"] {
+    for bad in [
+      "HTTP/1.1 401 No\r\n\r\n", "HTTP/1.1 404 No\r\n\r\n", "HTTP/1.1 502 No\r\n\r\n", "SSH-2.0\r\n", "", "HTTP/1.1"
+    ] {
       #expect(levels(bad) == [.bad])
     }
   }
@@ -46,9 +53,17 @@ struct DoctorTests {
     let open = StorageChecks.tokenFile(token)
     #expect(open.level == .warn)
     #expect(open.mend == "chmod 600 \(token)")
+    #expect(StorageChecks.journals(folder) == [])
+    let state = folder + "/mnt/state"
+    try FileManager.default.createDirectory(atPath: state, withIntermediateDirectories: true)
+    for (bytes, level) in [("", Finding.Level.ok), ("SQLite format 3\0rest", .ok), ("garbage", .warn)] {
+      try Data(bytes.utf8).write(to: URL(filePath: state + "/journal.sqlite"))
+      #expect(StorageChecks.journals(folder).map(\.level) == [level])
+      #expect(StorageChecks.journals(state).map(\.level) == [level])
+    }
     #expect(StorageChecks.tokenFile(folder + "/none").level == .bad)
     #expect(StorageChecks.stateDirectory(token).first?.level == .bad)
     #expect(StorageChecks.stateDirectory(folder + "/new/state").first?.level == .ok)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["token"])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["mnt", "token"])
   }
 }

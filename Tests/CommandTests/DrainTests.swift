@@ -1,6 +1,6 @@
-import reelfs
 import SyncStatus
 import Testing
+import reelfs
 
 @Suite("draining")
 struct DrainTests {

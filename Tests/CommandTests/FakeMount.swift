@@ -2,7 +2,6 @@ import Foundation
 import Glibc
 import SyncStatus
 import UploadProtocol
-
 import reelfs
 
 /// A folder that looks like a running mount: `.status/sessions.json` and `.status/control`, and the recordings' names.

@@ -1,7 +1,7 @@
 import Foundation
-import reelfs
 import Testing
 import UploadCore
+import reelfs
 
 @Suite("mount options")
 struct MountConfigurationTests {
@@ -13,11 +13,13 @@ struct MountConfigurationTests {
     let settings = Settings(
       flags: flags, environment: environment, file: try ConfigFile.parse(file, path: "config.yaml"))
     let reader = MountConfigurationReader(
-      settings: settings, environment: environment, workingDirectory: "/work dir", hostName: "studio-1.example.org")
+      settings: settings, environment: environment, workingDirectory: "/here and there", hostName: "studio-1.example.org")
     return try reader.configuration(mountpoint: mountpoint)
   }
 
-  private func complaint(_ flags: [Setting: String] = [:], environment: [String: String] = [:], file: String = "") -> String? {
+  private func complaint(_ flags: [Setting: String] = [:], environment: [String: String] = [:], file: String = "")
+    -> String?
+  {
     do throws(CommandFailure) {
       _ = try read(flags, environment: environment, file: file)
       return nil
@@ -107,7 +109,9 @@ struct MountConfigurationTests {
   @Test("a bad value names its flag, variable or line, and what is allowed")
   func complaints() {
     #expect(complaint([.parallel: "0"]) == "--parallel: \"0\" must be a number from 1 to 64")
-    #expect(complaint(environment: ["REELFS_UPLOAD_TIMEOUT": "0"]) == "REELFS_UPLOAD_TIMEOUT: 0 is out of range: 1 to 3600 seconds")
+    #expect(
+      complaint(environment: ["REELFS_UPLOAD_TIMEOUT": "0"])
+        == "REELFS_UPLOAD_TIMEOUT: 0 is out of range: 1 to 3600 seconds")
     #expect(complaint(file: "\n\nfsync: yes\n") == "config.yaml line 3 (fsync): \"yes\" must be local or remote")
     #expect(complaint([.chunkSize: "2M"])?.hasPrefix("--chunk-size: only 1MiB is possible") == true)
     #expect(complaint([.retryInitial: "90"]) == "--retry-initial: --retry-initial must not be longer than --retry-max")
@@ -115,23 +119,27 @@ struct MountConfigurationTests {
     #expect(complaint([.s3Endpoint: "http://minio:9000"])?.contains("belongs to a destination s3://") == true)
   }
 
-  @Test("every wrong value is refused, whichever setting it is for", arguments: [
-    (Setting.uploadTimeout, "fast"), (.retryInitial, "-1"), (.retryMax, "inf"), (.maxConsecutiveFailures, "1.5"),
-    (.connectionCheckInterval, "0.1"), (.parallel, "65"), (.limit, "1"), (.spoolQuota, "1M"), (.keepLocal, "some"),
-    (.settle, "61"), (.maxLag, "0"), (.compress, "gzip"), (.device, "../x"), (.device, ".."), (.device, ""),
-    (.tokenFile, "/does/not/exist"), (.destination, "nas:8090"), (.fsync, ""), (.hideXattrs, "maybe"),
-    (.daemon, "2"), (.stateDir, ""), (.chunkSize, "big"), (.s3Endpoint, "minio"),
-  ])
+  @Test(
+    "every wrong value is refused, whichever setting it is for",
+    arguments: [
+      (Setting.uploadTimeout, "fast"), (.retryInitial, "-1"), (.retryMax, "inf"), (.maxConsecutiveFailures, "1.5"),
+      (.connectionCheckInterval, "0.1"), (.parallel, "65"), (.limit, "1"), (.spoolQuota, "1M"), (.keepLocal, "some"),
+      (.settle, "61"), (.maxLag, "0"), (.compress, "gzip"), (.device, "../x"), (.device, ".."), (.device, ""),
+      (.tokenFile, "/does/not/exist"), (.destination, "nas:8090"), (.fsync, ""), (.hideXattrs, "maybe"),
+      (.daemon, "2"), (.stateDir, ""), (.chunkSize, "big"), (.s3Endpoint, "minio")
+    ])
   func wrong(setting: Setting, text: String) {
     #expect(complaint([setting: text])?.hasPrefix(setting.flag + ":") == true)
   }
 
-  @Test("a config file with a slip is refused with the line of it", arguments: [
-    ("paralel: 2", "config.yaml line 1: there is no setting \"paralel\""),
-    ("a: 1\n b: : 2\n", "config.yaml is not YAML"), ("- 1\n- 2", "config.yaml must be lines of the form"),
-    ("settle: 1\nparallel:\n  - 2", "config.yaml line 2: parallel must be one plain value"),
-    ("max-lag: 1\nmax_lag: 2", "config.yaml line 2: max-lag is set twice"),
-  ])
+  @Test(
+    "a config file with a slip is refused with the line of it",
+    arguments: [
+      ("paralel: 2", "config.yaml line 1: there is no setting \"paralel\""),
+      ("a: 1\n b: : 2\n", "config.yaml is not YAML"), ("- 1\n- 2", "config.yaml must be lines of the form"),
+      ("settle: 1\nparallel:\n  - 2", "config.yaml line 2: parallel must be one plain value"),
+      ("max-lag: 1\nmax_lag: 2", "config.yaml line 2: max-lag is set twice")
+    ])
   func badFile(text: String, beginning: String) {
     #expect(complaint(file: text)?.hasPrefix(beginning) == true, "\(complaint(file: text) ?? "none")")
   }
@@ -152,8 +160,8 @@ struct MountConfigurationTests {
   @Test("relative paths count from the working directory")
   func relative() throws {
     let configuration = try read([.stateDir: "./a/../b/"], mountpoint: "Recordings/")
-    #expect(configuration.mountpoint == "/work dir/Recordings")
-    #expect(configuration.stateDirectory == "/work dir/b")
+    #expect(configuration.mountpoint == "/here and there/Recordings")
+    #expect(configuration.stateDirectory == "/here and there/b")
   }
 
   @Test("the token is read from its file, and the file must hold one line")

@@ -1,6 +1,6 @@
-import reelfs
 import SyncStatus
 import Testing
+import reelfs
 
 @Suite("the mount table")
 struct MountTableTests {
@@ -22,7 +22,7 @@ struct MountTableTests {
   func nearest() {
     let entries = [
       MountEntry(path: "/", type: "ext4", source: ""), MountEntry(path: "/a", type: "fuse.reelfs", source: ""),
-      MountEntry(path: "/a/b", type: "tmpfs", source: ""), MountEntry(path: "/a", type: "nfs", source: ""),
+      MountEntry(path: "/a/b", type: "tmpfs", source: ""), MountEntry(path: "/a", type: "nfs", source: "")
     ]
     #expect(MountTable.entry(for: "/a/b/c", in: entries)?.type == "tmpfs")
     #expect(MountTable.entry(for: "/a/x", in: entries)?.type == "nfs")

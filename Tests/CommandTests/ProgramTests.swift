@@ -4,7 +4,9 @@ import Testing
 /// The built program itself, for what only the whole can show: exit codes of wrong usage.
 @Suite("the program")
 struct ProgramTests {
-  private func run(_ arguments: [String], environment: [String: String] = [:]) throws -> (code: Int32, out: String, err: String) {
+  private func run(_ arguments: [String], environment: [String: String] = [:]) throws -> (
+    code: Int32, out: String, err: String
+  ) {
     let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let process = Process()
     process.executableURL = URL(filePath: tests).deletingLastPathComponent().appending(path: "reelfs")
@@ -13,17 +15,22 @@ struct ProgramTests {
     process.standardOutput = out
     process.standardError = err
     try process.run()
-    let texts = try [out, err].map { String(decoding: try $0.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self) }
+    let texts = try [out, err].map {
+      String(decoding: try $0.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    }
     process.waitUntilExit()
     return (process.terminationStatus, texts[0], texts[1])
   }
 
-  @Test("wrong usage ends with 1 and says why on standard error", arguments: [
-    ["fly"], ["status", "--bogus"], ["status", "--json", "--watch"], ["limit", "fast"], ["priority", "top", "x"],
-    ["flush", "--timeout", "5"], ["flush", "--wait", "--timeout", "soon"], ["unmount"], ["receive", "--listen", "8090"],
-    ["receive", "--tls-cert", "x"], ["receive", "--token-file", "/does/not/exist"], ["doctor", "ftp://x"],
-    ["status", "/"], ["unmount", "/does/not/exist"],
-  ])
+  @Test(
+    "wrong usage ends with 1 and says why on standard error",
+    arguments: [
+      ["fly"], ["status", "--bogus"], ["status", "--json", "--watch"], ["limit", "fast"], ["priority", "top", "x"],
+      ["flush", "--timeout", "5"], ["flush", "--wait", "--timeout", "soon"], ["unmount"],
+      ["receive", "--listen", "8090"],
+      ["receive", "--tls-cert", "x"], ["receive", "--token-file", "/does/not/exist"], ["doctor", "ftp://x"],
+      ["status", "/"], ["unmount", "/does/not/exist"]
+    ])
   func usage(arguments: [String]) throws {
     let (code, out, err) = try run(arguments)
     #expect(code == 1)
@@ -31,9 +38,11 @@ struct ProgramTests {
     #expect(!err.isEmpty)
   }
 
-  @Test("help and version are answers, not errors; every command has examples", arguments: [
-    "status", "flush", "pause", "resume", "retry", "priority", "limit", "restart", "unmount", "receive", "doctor",
-  ])
+  @Test(
+    "help and version are answers, not errors; every command has examples",
+    arguments: [
+      "status", "flush", "pause", "resume", "retry", "priority", "limit", "restart", "unmount", "receive", "doctor"
+    ])
   func help(command: String) throws {
     let (code, out, err) = try run([command, "--help"])
     #expect(code == 0 && err == "")

@@ -1,15 +1,17 @@
 import Foundation
-import reelfs
 import SyncStatus
 import Testing
 import UploadProtocol
+import reelfs
 
 @Suite("reelfs status")
 struct StatusReportTests {
-  @Test("the exit code is that of the worst recording", arguments: [
-    ([SyncState](), ReelfsExit.allSynced), ([.synced, .synced], .allSynced), ([.synced, .uploading], .pending),
-    ([.uploading, .paused], .failedOrPaused), ([.failed, .synced], .failedOrPaused),
-  ])
+  @Test(
+    "the exit code is that of the worst recording",
+    arguments: [
+      ([SyncState](), ReelfsExit.allSynced), ([.synced, .synced], .allSynced), ([.synced, .uploading], .pending),
+      ([.uploading, .paused], .failedOrPaused), ([.failed, .synced], .failedOrPaused)
+    ])
   func exits(states: [SyncState], exit: ReelfsExit) throws {
     let recordings = states.enumerated().map { recording("\($0.offset).wav", $0.element, session: Int64($0.offset)) }
     let mount = try FakeMount(recordings)
@@ -47,7 +49,7 @@ struct StatusReportTests {
   func folder() throws {
     let mount = try FakeMount([
       recording("day/a.wav", .synced, session: 1), recording("day 2/b.wav", .failed, session: 2),
-      recording("day/c/d.wav", .uploading, session: 3),
+      recording("day/c/d.wav", .uploading, session: 3)
     ])
     let report = try StatusReport(places: mount.locator.places(for: mount.root.path + "/day"))
     #expect(report.exit == .pending)
@@ -88,9 +90,11 @@ struct StatusReportTests {
     #expect(try StatusReport(places: mount.locator.places(for: nil)).table(terminal).contains(name))
   }
 
-  @Test("a status of another version, or none, is a clear error", arguments: [
-    "", "{}", #"{"schema_version":2}"#, "[1]",
-  ])
+  @Test(
+    "a status of another version, or none, is a clear error",
+    arguments: [
+      "", "{}", #"{"schema_version":2}"#, "[1]"
+    ])
   func broken(json: String) {
     let error = #expect(throws: CommandFailure.self) { try StatusSnapshot(json: Array(json.utf8)) }
     #expect(error?.exit == .usageOrInternal)

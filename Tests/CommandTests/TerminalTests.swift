@@ -1,7 +1,7 @@
-import reelfs
 import SyncStatus
 import Testing
 import UploadProtocol
+import reelfs
 
 @Suite("the terminal")
 struct TerminalTests {
@@ -12,9 +12,11 @@ struct TerminalTests {
     #expect(!terminal.usesColour)
   }
 
-  @Test("COLUMNS wins over the window, and nonsense in it is ignored", arguments: [
-    ("50", 50), ("0", 120), ("-1", 120), ("wide", 120), ("", 120),
-  ])
+  @Test(
+    "COLUMNS wins over the window, and nonsense in it is ignored",
+    arguments: [
+      ("50", 50), ("0", 120), ("-1", 120), ("wide", 120), ("", 120)
+    ])
   func columns(text: String, columns: Int) {
     let terminal = Terminal(isTerminal: true, size: (120, 40), environment: ["COLUMNS": text])
     #expect(terminal.columns == columns)

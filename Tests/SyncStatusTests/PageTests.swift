@@ -193,7 +193,7 @@ struct PageTests {
     #expect(line(.connectionRestored) == head + #""CONNECTION_RESTORED"}"# + "\n")
     for (kind, type) in [
       (SyncEvent.Kind.uploadPaused("p"), "UPLOAD_PAUSED"), (.uploadResumed, "UPLOAD_RESUMED"),
-      (.connectionLost("l"), "CONNECTION_LOST"), (.sessionRegistered(session), "SESSION_REGISTERED"),
+      (.connectionLost("l"), "CONNECTION_LOST"), (.sessionRegistered(session), "SESSION_REGISTERED")
     ] {
       #expect(line(kind).hasPrefix(head + "\"\(type)\""))
     }

@@ -10,8 +10,10 @@ struct StatusTableTests {
     open.lagSeconds = 12
     var failed = recording("b.wav", .failed, session: 2)
     failed.error = "the receiver refused it: 413\u{1B}[2J"
-    return [recording("z.wav", .synced, written: 5, synced: 5, session: 3), open, failed,
-      recording("a.wav", .paused, session: 4)]
+    return [
+      recording("z.wav", .synced, written: 5, synced: 5, session: 3), open, failed,
+      recording("a.wav", .paused, session: 4)
+    ]
   }()
 
   @Test("the worst comes first, and errors stand below their recording")
@@ -79,10 +81,12 @@ struct StatusTableTests {
     #expect(!lines.contains { $0.hasPrefix("✓ SYNCED  ") })
   }
 
-  @Test("widths of characters are those of a terminal", arguments: [
-    ("abc", 3), ("é", 1), ("e\u{301}", 1), ("録画", 4), ("❌", 2), ("✓", 1), ("⏸", 1), ("⇪", 1), ("👩‍👩‍👧", 2), ("", 0),
-    ("❤️", 2), ("한", 2), ("█", 1),
-  ])
+  @Test(
+    "widths of characters are those of a terminal",
+    arguments: [
+      ("abc", 3), ("é", 1), ("e\u{301}", 1), ("録画", 4), ("❌", 2), ("✓", 1), ("⏸", 1), ("⇪", 1), ("👩‍👩‍👧", 2), ("", 0),
+      ("❤️", 2), ("한", 2), ("█", 1)
+    ])
   func displayWidth(text: String, width: Int) {
     #expect(DisplayWidth.of(text) == width)
   }
@@ -94,5 +98,8 @@ struct StatusTableTests {
     #expect(DisplayWidth.fit("録画録画", to: 4) == " …画")
     #expect(DisplayWidth.fit("abc", to: 0) == "")
     #expect(DisplayWidth.cut("録画録画", to: 4) == "録…")
+    #expect(DisplayWidth.wrap("all is well", to: 6) == ["all is", "well"])
+    #expect(DisplayWidth.wrap("", to: 6) == [""])
+    #expect(DisplayWidth.wrap("incredible ok", to: 6) == ["incre…", "ok"])
   }
 }

@@ -6,8 +6,8 @@ struct DoctorCommand: ParsableCommand {
     commandName: "doctor",
     abstract: "Find out what is wrong, and how to mend it.",
     discussion: """
-      Checks /dev/fuse, fusermount3, the kernel, dead mounts, the state directory and, when given, the destination, \
-      its token and the clock. Changes nothing. Exit code 0: nothing is in the way; 1: something must be mended.
+      Checks /dev/fuse, fusermount3, the kernel, dead mounts, the state directory and its journal and, when given, \
+      the destination, its token and the clock. Changes nothing. Exit code 0: nothing is in the way; 1: something must be mended.
 
       Examples:
         reelfs doctor
@@ -28,6 +28,7 @@ struct DoctorCommand: ParsableCommand {
     let environment = Environment.variables(StateLocation.variables + ["REELFS_STATE_DIR"])
     let folder = stateDir ?? environment["REELFS_STATE_DIR"] ?? StateLocation.base(environment)
     findings += StorageChecks.stateDirectory(folder)
+    findings += StorageChecks.journals(folder)
     if let tokenFile { findings.append(StorageChecks.tokenFile(tokenFile)) }
     if let destination {
       let address: ReceiverAddress

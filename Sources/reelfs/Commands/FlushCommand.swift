@@ -30,7 +30,10 @@ struct FlushCommand: ParsableCommand {
   func run() throws {
     let places = try target.places()
     for place in places { try place.root.send(.flush(place.target)) }
-    guard wait else { return }
+    guard wait else {
+      for place in places { Terminal.say("\(place.title): sending what is there now") }
+      return
+    }
     let start = MonotonicSeconds.now()
     var worst = ReelfsExit.allSynced
     for place in places {

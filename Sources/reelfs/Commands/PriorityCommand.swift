@@ -20,7 +20,8 @@ struct PriorityCommand: ParsableCommand {
     transform: Self.level)
   var level: PriorityLevel
 
-  @Argument(help: ArgumentHelp("A recording, a folder in a mount, or a session id.", valueName: "path"), completion: .file())
+  @Argument(
+    help: ArgumentHelp("A recording, a folder in a mount, or a session id.", valueName: "path"), completion: .file())
   var path: String
 
   private static func level(_ text: String) throws -> PriorityLevel {

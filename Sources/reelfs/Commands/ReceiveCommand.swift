@@ -22,10 +22,13 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Where to listen; port 0 takes any free one.", valueName: "host:port"))
   var listen = "127.0.0.1:8090"
 
-  @Option(help: ArgumentHelp("Where to keep recordings; the last folder is made.", valueName: "folder"), completion: .directory)
+  @Option(
+    help: ArgumentHelp("Where to keep recordings; the last folder is made.", valueName: "folder"),
+    completion: .directory)
   var data = "./uploaded_data"
 
-  @Option(help: ArgumentHelp("The bearer token that clients must send, in a file.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("The bearer token that clients must send, in a file.", valueName: "file"), completion: .file())
   var tokenFile: String?
 
   @Option(help: ArgumentHelp("Certificate and its chain, leaf first (PEM).", valueName: "file"), completion: .file())
@@ -39,7 +42,8 @@ struct ReceiveCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard (tlsCert == nil) == (tlsKey == nil) else {
-      throw ValidationError("--tls-cert and --tls-key belong together: \(tlsCert == nil ? "--tls-cert" : "--tls-key") is missing")
+      throw ValidationError(
+        "--tls-cert and --tls-key belong together: \(tlsCert == nil ? "--tls-cert" : "--tls-key") is missing")
     }
     _ = try address()
   }

@@ -8,22 +8,27 @@ package enum DestinationChecks {
 
   static func all(_ address: ReceiverAddress, token: String?) -> [Finding] {
     let subject = "destination"
-    if address.isSecure {
-      return [
-        reach(address).map { Finding(.bad, subject, $0.text, mend: $0.mend) }
-          ?? Finding(.warn, subject, "\(address) takes connections; its TLS certificate is not checked here",
-            mend: "curl \(address)/healthz shows whether the certificate is trusted")
-      ]
-    }
-    var lines = ["GET \(address.basePath)/healthz HTTP/1.1", "Host: \(address.host)", "Connection: close"]
-    if let token { lines.append("Authorization: Bearer \(token)") }
     let asked = WallClock.now()
-    switch TCPProbe.exchange(host: address.host, port: address.port, send: lines.joined(separator: "\r\n") + "\r\n\r\n") {
+    let request = address.isSecure ? nil : healthRequest(address, token)
+    switch TCPProbe.exchange(host: address.host, port: address.port, send: request) {
     case .failure(let failure):
       return [Finding(.bad, subject, "\(address): \(failure.message)", mend: failure.mend)]
+    case .success where address.isSecure:
+      return [
+        Finding(
+          .warn, subject, "\(address) takes connections; its TLS certificate is not checked here",
+          mend: "curl \(address)/healthz shows whether the certificate is trusted")
+      ]
     case .success(let answer):
       return answered(address, answer, now: (asked + WallClock.now()) / 2)
     }
+  }
+
+  private static func healthRequest(_ address: ReceiverAddress, _ token: String?) -> String {
+    let host = (address.host.contains(":") ? "[\(address.host)]" : address.host) + ":\(address.port)"
+    var lines = ["GET \(address.basePath)/healthz HTTP/1.1", "Host: \(host)", "Connection: close"]
+    if let token { lines.append("Authorization: Bearer \(token)") }
+    return lines.joined(separator: "\r\n") + "\r\n\r\n"
   }
 
   /// What the head of an HTTP answer tells.
@@ -32,7 +37,8 @@ package enum DestinationChecks {
     let words = (head.first ?? "").split(separator: " ")
     guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let status = Int(words[1]) else {
       return [
-        Finding(.bad, "destination", "\(address) does not speak HTTP", mend: "is another program on this port? try https://")
+        Finding(
+          .bad, "destination", "\(address) does not speak HTTP", mend: "is another program on this port? try https://")
       ]
     }
     var findings = [reading(of: status, address)]
@@ -52,7 +58,8 @@ package enum DestinationChecks {
         mend: "correct the address, also the path below which a proxy offers the receiver")
     default:
       Finding(
-        .bad, "destination", "\(address) answers \(status) to /healthz", mend: "look into the receiver's or proxy's log")
+        .bad, "destination", "\(address) answers \(status) to /healthz", mend: "look into the receiver's or proxy's log"
+      )
     }
   }
 
@@ -63,17 +70,6 @@ package enum DestinationChecks {
       .warn, "clock", "this machine is \(seconds) s \(ahead > 0 ? "ahead of" : "behind") the destination",
       mend: "set both by NTP (timedatectl set-ntp true)")
   }
-
-  private static func reach(_ address: ReceiverAddress) -> TCPProbe.Failure? {
-    switch TCPProbe.exchange(host: address.host, port: address.port, send: nil) {
-    case .success: nil
-    case .failure(let failure): failure
-    }
-  }
-}
-
-extension TCPProbe.Failure {
-  var text: String { message }
 }
 
 /// Seconds since 1970.

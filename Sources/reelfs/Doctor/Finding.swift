@@ -23,11 +23,12 @@ package struct Finding: Sendable, Equatable {
 
   /// One line, and a second that says how to mend it.
   package func lines() -> String {
-    let mark = switch level {
-    case .ok: "✓ ok  "
-    case .warn: "! warn"
-    case .bad: "❌ bad"
-    }
+    let mark =
+      switch level {
+      case .ok: "✓ ok  "
+      case .warn: "! warn"
+      case .bad: "❌ bad"
+      }
     let line = "\(mark)  \(subject): \(text)"
     return mend.map { line + "\n          → " + $0 } ?? line
   }

@@ -30,7 +30,8 @@ package enum MachineChecks {
       return Finding(.ok, "fusermount3", path)
     }
     if geteuid() == 0 {
-      return Finding(.warn, "fusermount3", "missing; root mounts without it, other users cannot", mend: "apt install fuse3")
+      return Finding(
+        .warn, "fusermount3", "missing; root mounts without it, other users cannot", mend: "apt install fuse3")
     }
     return Finding(.bad, "fusermount3", "missing, and only root mounts without it", mend: "apt install fuse3")
   }

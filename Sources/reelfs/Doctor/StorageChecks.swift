@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import SyncStatus
 
@@ -28,7 +29,9 @@ package enum StorageChecks {
       ]
     }
     close(descriptor)
-    let probe = template.withUnsafeBufferPointer { String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self) }
+    let probe = template.withUnsafeBufferPointer {
+      String(decoding: $0.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
     defer { unlink(probe) }
     return [Finding(.ok, "state directory", "\(path) can be written"), attributes(probe, folder), space(folder)]
   }
@@ -46,13 +49,39 @@ package enum StorageChecks {
     guard statvfs(folder, &facts) == 0 else {
       return Finding(.warn, "free space", "unknown: \(String(cString: strerror(errno)))")
     }
-    let free = Int64(clamping: UInt64(facts.f_bavail).multipliedReportingOverflow(by: UInt64(facts.f_frsize)).partialValue)
+    let free = Int64(
+      clamping: UInt64(facts.f_bavail).multipliedReportingOverflow(by: UInt64(facts.f_frsize)).partialValue)
     guard free >= freeBytesMin else {
       return Finding(
         .warn, "free space", "only \(ByteSize.human(free)) in \(folder)",
         mend: "free some, or choose another --state-dir: recordings wait there while the destination is away")
     }
     return Finding(.ok, "free space", "\(ByteSize.human(free)) in \(folder)")
+  }
+
+  /// The journals of `folder`, or of the mounts that keep theirs below it. Only whether SQLite would take them for its
+  /// own: what is in them is checked, and mended, by the next mount.
+  package static func journals(_ folder: String) -> [Finding] {
+    let below = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted()
+    let candidates = [folder + "/journal.sqlite"] + below.map { folder + "/" + $0 + "/state/journal.sqlite" }
+    return candidates.filter { SystemFiles.mode(of: $0) != nil }.map(journal)
+  }
+
+  private static func journal(_ path: String) -> Finding {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      return Finding(.bad, "journal", "\(path): \(String(cString: strerror(errno)))", mend: "chown it to yourself")
+    }
+    defer { close(descriptor) }
+    var head = [UInt8](repeating: 0, count: 16)
+    let count = read(descriptor, &head, head.count)
+    // A journal that was never written to is empty.
+    if count == 0 || (count == 16 && head.elementsEqual("SQLite format 3\0".utf8)) {
+      return Finding(.ok, "journal", path)
+    }
+    return Finding(
+      .warn, "journal", "\(path) is damaged",
+      mend: "mount it: the journal is set aside and rebuilt from the recordings, nothing of them is lost")
   }
 
   package static func tokenFile(_ path: String) -> Finding {

@@ -28,7 +28,8 @@ package struct MountRoot: Sendable, Equatable {
   /// Hands `request` to the mount in one write.
   package func send(_ request: ControlRequest) throws(CommandFailure) {
     guard let line = ControlText.line(request) else {
-      throw CommandFailure("this name cannot stand in a command line: use its session id (getfattr -n user.sync.session)")
+      throw CommandFailure(
+        "this name cannot stand in a command line: use its session id (getfattr -n user.sync.session)")
     }
     do throws(SystemFailure) {
       try SystemFiles.writeOnce(path + "/.status/control", line + [UInt8(ascii: "\n")])

@@ -21,7 +21,8 @@ package enum ConfigFile {
     for (key, value) in mapping {
       let place = "\(path) line \(key.mark?.line ?? 0)"
       guard case .scalar(let name) = key,
-        let setting = Setting(rawValue: name.string.split(separator: "_", omittingEmptySubsequences: false).joined(separator: "-"))
+        let setting = Setting(
+          rawValue: name.string.split(separator: "_", omittingEmptySubsequences: false).joined(separator: "-"))
       else {
         let known = Setting.allCases.map(\.rawValue).joined(separator: ", ")
         throw CommandFailure("\(place): there is no setting \"\(key.string ?? "?")\"; known are \(known)")

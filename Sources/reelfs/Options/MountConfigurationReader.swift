@@ -118,7 +118,8 @@ package struct MountConfigurationReader {
     guard (1...64).contains(given.text.utf8.count), given.text.allSatisfy(Self.isDeviceCharacter),
       given.text.first != "."
     else {
-      throw complaint(given, "a device's name has 1 to 64 letters, digits, dashes, underscores or dots, not first a dot")
+      throw complaint(
+        given, "a device's name has 1 to 64 letters, digits, dashes, underscores or dots, not first a dot")
     }
     return given.text
   }

@@ -3,7 +3,9 @@ import Glibc
 
 /// The flags of `reelfs mount`. All are kept as text here: flag, variable and config file are checked in one place,
 /// `MountConfigurationReader`.
-struct MountOptions: ParsableArguments {
+package struct MountOptions: ParsableArguments {
+  package init() {}
+
   @Argument(
     help: ArgumentHelp(
       "Where recordings go (left out: a receiver in this program), and the folder to mount on.",
@@ -43,7 +45,8 @@ struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Bytes the spool may hold, such as 20G. Default: a share of its disk.", valueName: "size"))
   var spoolQuota: String?
 
-  @Option(help: ArgumentHelp("How long stored bytes stay here at least: a time, or all. Default: 0.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("How long stored bytes stay here at least: a time, or all. Default: 0.", valueName: "time"))
   var keepLocal: String?
 
   @Option(help: ArgumentHelp("Time without a writer until a recording is finished. Default: 1.", valueName: "time"))
@@ -70,7 +73,9 @@ struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("What fsync() waits for: local or remote. Default: local.", valueName: "place"))
   var fsync: String?
 
-  @Option(name: .customShort("o"), help: ArgumentHelp("Mount options: allow_other, nosuid, nodev, noexec, noatime.", valueName: "option,…"))
+  @Option(
+    name: .customShort("o"),
+    help: ArgumentHelp("Mount options: allow_other, nosuid, nodev, noexec, noatime.", valueName: "option,…"))
   var mountOptions: [String] = []
 
   @Option(help: ArgumentHelp("Data of the receiver in this program. Default: beside the state.", valueName: "folder"))
@@ -88,14 +93,14 @@ struct MountOptions: ParsableArguments {
   @Flag(help: "Detach once the mount is usable.")
   var daemon = false
 
-  func validate() throws {
+  package func validate() throws {
     guard (1...2).contains(places.count) else {
       throw ValidationError("give a mount point, and before it a destination if you have one")
     }
   }
 
   /// Reads flags, environment and config file.
-  func configuration() throws(CommandFailure) -> MountConfiguration {
+  package func configuration() throws(CommandFailure) -> MountConfiguration {
     let environment = Environment.variables(Setting.allCases.map(\.variable) + StateLocation.variables)
     guard let mountpoint = places.last else { throw CommandFailure("the mount point is missing") }
     guard !mountpoint.contains("://") else {
@@ -103,12 +108,13 @@ struct MountOptions: ParsableArguments {
     }
     let settings = Settings(flags: flags, environment: environment, file: try configFile(environment))
     let reader = MountConfigurationReader(
-      settings: settings, environment: environment, workingDirectory: Self.workingDirectory(), hostName: Self.hostName())
+      settings: settings, environment: environment, workingDirectory: Self.workingDirectory(), hostName: Self.hostName()
+    )
     return try reader.configuration(mountpoint: mountpoint)
   }
 
   /// What was given on the command line.
-  var flags: [Setting: String] {
+  package var flags: [Setting: String] {
     var flags: [Setting: String] = [:]
     flags[.destination] = places.count == 2 ? places[0] : nil
     flags[.stateDir] = stateDir

@@ -51,7 +51,9 @@ struct StatusWatch {
         }
         guard let key = keyboard.key(within: left) else { continue }
         if key == "q" { return report.exit }
-        if let answer = act(on: key) { message = answer }
+        guard let answer = act(on: key) else { continue }
+        message = answer
+        break
       }
     }
   }
@@ -80,7 +82,7 @@ struct StatusWatch {
     let terminal = Terminal.current()
     let rows = max(4, terminal.rows ?? 24)
     let table = StatusTable(
-      width: terminal.columns, usesColour: terminal.usesColour, rowsMax: max(1, rows / report.parts.count - 5))
+      width: terminal.columns, usesColour: terminal.usesColour, rowsMax: max(1, rows / report.parts.count - 6))
     var lines: [String] = []
     for (part, meter) in zip(report.parts, meters) {
       if !lines.isEmpty { lines.append("") }

@@ -16,6 +16,7 @@ public struct Receiver: Service {
   private let configuration: ReceiverConfiguration
   private let logger: Logger
   private let onListening: @Sendable (ListeningAddress) async -> Void
+  private let folder: DataFolder
   private let vault: Vault
   private let catalog: Catalog
   private let dispatcher: Dispatcher
@@ -42,7 +43,7 @@ public struct Receiver: Service {
     self.logger = logger
     self.onListening = onListening
     server = try Self.server(configuration)
-    let folder = try DataFolder(path: configuration.dataDirectory)
+    folder = try DataFolder(path: configuration.dataDirectory)
     catalog = try CatalogOpening.open(folder, logger: logger)
     vault = Vault(folder: folder, catalog: catalog, sessionsMax: configuration.limits.sessionsMax, logger: logger)
     try vault.recover()
@@ -86,12 +87,13 @@ public struct Receiver: Service {
       }, logger: logger)
   }
 
-  /// Finishes what waits and closes the catalog. Blocks; only when nothing is served any more.
+  /// Finishes what waits, closes the catalog and releases the data folder. Blocks; only when nothing is served any more.
   package func stop() {
     vault.stop()
     do throws(CatalogError) { try catalog.close() } catch {
       logger.warning("the catalog was not closed", metadata: ["reason": "\(error)"])
     }
+    folder.unlock()
   }
 
   private static func server(_ configuration: ReceiverConfiguration) throws(ReceiverError) -> HTTPServerBuilder {

@@ -23,7 +23,7 @@ final class Catalog: Sendable {
         (isNewer: try migrator.hasBeenSuperseded(db), check: try String.fetchOne(db, sql: "PRAGMA quick_check(1)"))
       }
       if state.isNewer { throw CatalogError("the catalog was written by a newer receiver") }
-      if let check = state.check, check != "ok" { throw CatalogError("the catalog is damaged: \(check)") }
+      if let check = state.check, check != "ok" { throw CatalogError("the catalog is damaged: \(check)", .damage) }
       try migrator.migrate(pool)
     } catch { throw CatalogError(error) }
   }

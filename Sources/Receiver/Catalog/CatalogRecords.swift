@@ -27,12 +27,12 @@ struct SessionRecord: Sendable, Equatable {
 
 extension SessionRecord {
   init(row: Row) throws(CatalogError) {
-    guard let id = SessionName(row["id"] as String) else { throw CatalogError("a session's id is damaged") }
+    guard let id = SessionName(row["id"] as String) else { throw CatalogError("a session's id is damaged", .damage) }
     number = row["number"]
     self.id = id
     if let device = row.bytes("device"), let bytes = row.bytes("path") {
       do throws(ReceiverError) { path = try RecordingPath(device: device, path: bytes) } catch {
-        throw CatalogError("the path of session \(id) is damaged")
+        throw CatalogError("the path of session \(id) is damaged", .damage)
       }
     }
     writer = row["writer"]
@@ -68,20 +68,27 @@ struct ChunkRecord: Sendable, Equatable {
 
 extension ChunkRecord {
   init(row: Row) throws(CatalogError) {
-    guard let place = Place(rawValue: row["place"]) else { throw CatalogError("a chunk's place is damaged") }
-    guard let digest = row.bytes("digest"), digest.count == 32 else { throw CatalogError("a chunk's digest is damaged") }
+    guard let place = Place(rawValue: row["place"]) else { throw CatalogError("a chunk's place is damaged", .damage) }
+    guard let digest = row.bytes("digest"), digest.count == 32 else { throw CatalogError("a chunk's digest is damaged", .damage) }
     self.init(index: row["idx"], version: row["version"], byteCount: row["bytes"], digest: digest, place: place)
   }
 }
 
 /// The catalog could not answer or could not remember.
 struct CatalogError: Error, CustomStringConvertible {
-  let description: String
-  let isNoSpace: Bool
+  enum Kind {
+    /// The file is not a catalog, or not a sound one.
+    case damage
+    case noSpace
+    case other
+  }
 
-  init(_ description: String, isNoSpace: Bool = false) {
+  let description: String
+  let kind: Kind
+
+  init(_ description: String, _ kind: Kind = .other) {
     self.description = description
-    self.isNoSpace = isNoSpace
+    self.kind = kind
   }
 
   /// GRDB throws untyped errors; this is where they get a type.
@@ -89,11 +96,20 @@ struct CatalogError: Error, CustomStringConvertible {
     if let error = error as? CatalogError {
       self = error
     } else if let error = error as? DatabaseError {
-      description = "catalog: \(error.message ?? "error \(error.resultCode)")"
-      isNoSpace = error.resultCode == .SQLITE_FULL
+      let kind: Kind =
+        switch error.resultCode {
+        case .SQLITE_FULL: .noSpace
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB: .damage
+        default: .other
+        }
+      self.init("catalog: \(error.message ?? "error \(error.resultCode)")", kind)
+    } else if let error = error as? IOFailure {
+      self.init(error.description, error.isNoSpace ? .noSpace : .other)
     } else {
-      description = "catalog: \(error)"
-      isNoSpace = false
+      self.init("catalog: \(error)")
     }
   }
+
+  var isNoSpace: Bool { kind == .noSpace }
+  var isDamage: Bool { kind == .damage }
 }

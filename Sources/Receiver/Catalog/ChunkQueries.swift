@@ -41,6 +41,11 @@ extension ChunkRecord {
     try db.execute(sql: "DELETE FROM chunk WHERE session = ? AND idx >= ?", arguments: [session, index])
   }
 
+  static func deleteFolded(_ db: Database, session: Int64, from index: Int) throws {
+    try db.execute(
+      sql: "DELETE FROM chunk WHERE session = ? AND idx >= ? AND place = 1", arguments: [session, index])
+  }
+
   static func exists(_ db: Database, session: Int64, from index: Int) throws -> Bool {
     let statement = try db.cachedStatement(sql: "SELECT 1 FROM chunk WHERE session = ? AND idx >= ? LIMIT 1")
     return try Row.fetchOne(statement, arguments: [session, index]) != nil

@@ -33,6 +33,9 @@ final class DataFolder: Sendable {
     }
   }
 
+  /// Lets another receiver in; only when nothing uses the folder any more.
+  func unlock() { _ = flock(lock.descriptor, LOCK_UN) }
+
   var catalogPath: String { path + "/" + Self.catalogName }
 
   static func shardName(of index: Int) -> EntryName {

@@ -8,7 +8,7 @@ extension VaultWriter {
   func publish(_ state: SessionState) throws(ReceiverError) {
     guard let path = state.record.path else { return }
     let link = try stored { () throws(IOFailure) in
-      try nameWhole(state, path.fileName)
+      try nameWhole(state, path)
       return try linkWhole(state, path)
     }
     state.record.whole = path.fileName
@@ -34,13 +34,18 @@ extension VaultWriter {
     }
   }
 
-  private func nameWhole(_ state: SessionState, _ name: EntryName) throws(IOFailure) {
+  private func nameWhole(_ state: SessionState, _ path: RecordingPath) throws(IOFailure) {
+    let name = path.fileName
     let folder = try state.folder()
     let temp = try state.temp()
+    if state.record.isComplete, try temp.attributes(DataFolder.newManifestName) != nil {
+      try temp.rename(DataFolder.newManifestName, to: folder, as: DataFolder.manifestName)
+    } else if var manifest = try RecordingManifestFile.read(from: folder), manifest.recordingPath != path {
+      manifest.rename(to: path)
+      try temp.write(manifest.bytes, synced: DataFolder.newManifestName)
+      try temp.rename(DataFolder.newManifestName, to: folder, as: DataFolder.manifestName)
+    }
     if state.record.isComplete {
-      if try temp.attributes(DataFolder.newManifestName) != nil {
-        try temp.rename(DataFolder.newManifestName, to: folder, as: DataFolder.manifestName)
-      }
       if try temp.attributes(DataFolder.recordingName) != nil {
         try temp.rename(DataFolder.recordingName, to: folder, as: name)
       }

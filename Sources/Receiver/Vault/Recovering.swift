@@ -44,7 +44,35 @@ extension VaultWriter {
         try settleShard(try temp.directory(entry), state, inParts)
       }
     }
-    if state.record.isPrepared { state.mustFold = true } else { prepare(state) }
+    guard state.record.isPrepared else { return prepare(state) }
+    try forgetLostChunks(state)
+    state.mustFold = true
+  }
+
+  /// The growing recording was synced before the catalog counted on it, so it is never too short, unless the disk lost
+  /// it or somebody cut it. Then the lost chunks are asked for again.
+  private func forgetLostChunks(_ state: SessionState) throws(ReceiverError) {
+    let (number, folded) = (state.record.number, state.record.folded)
+    let size = try stored { () throws(IOFailure) in
+      try state.temp().attributes(DataFolder.recordingName)?.size ?? 0
+    }
+    let whole = Int(size / Int64(ChunkLayout.chunkBytes))
+    guard whole < folded else { return }
+    let rest = Int(size % Int64(ChunkLayout.chunkBytes))
+    let held = try cataloged { catalog throws(CatalogError) in
+      try catalog.write { db in
+        let last = try ChunkRecord.fetch(db, session: number, index: whole)
+        let held = last.map { $0.byteCount <= rest } == true ? whole + 1 : whole
+        try ChunkRecord.deleteFolded(db, session: number, from: held)
+        return held
+      }
+    }
+    guard held < folded else { return }
+    logger.error(
+      "stored chunks are lost and asked for again",
+      metadata: ["session": "\(state.record.id)", "from": "\(held)", "below": "\(folded)"])
+    state.record.folded = held
+    try commit(state)
   }
 
   /// Renames the parts that were committed under their temporary name, removes all that was not committed.

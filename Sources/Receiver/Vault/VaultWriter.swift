@@ -64,7 +64,7 @@ final class VaultWriter: @unchecked Sendable {
         (try SessionRecord.fetch(db, id: name), try SessionRecord.count(db))
       }
       if let record = known.0 { return record }
-      guard known.1 < limit else { throw CatalogError("the limit of \(limit) sessions is reached", isNoSpace: true) }
+      guard known.1 < limit else { throw CatalogError("the limit of \(limit) sessions is reached", .noSpace) }
       return try catalog.write { db in try SessionRecord.insert(db, id: name, now: now) }
     }
     let state = SessionState(record: record, root: folder.root)

@@ -1,0 +1,107 @@
+import Foundation
+import HTTPTypes
+import Receiver
+import Testing
+
+@Suite("PUT and GET /upload/sessions/{id}")
+struct SessionTests {
+  let folder: TemporaryFolder
+
+  init() throws { folder = try TemporaryFolder() }
+
+  @Test("an announced session is reported with device, path and chunks")
+  func report() async throws {
+    try await withReceiver(on: folder) { uploader in
+      let announced = try await uploader.announce("sess_a", ["device": "studio", "path": "a/b.wav"])
+      #expect(announced.status == 200)
+      try await uploader.put([1, 2], as: 0, in: "sess_a", version: 4)
+      let json = try await uploader.send(.get, "/upload/sessions/sess_a").json
+      #expect(json["device"] as? String == "studio")
+      #expect(json["path"] as? String == "a/b.wav")
+      #expect(json["state"] as? String == "receiving")
+      #expect(json["next"] is NSNull)
+      let first = (json["chunks"] as? [[String: Any]])?.first
+      #expect(first?["version"] as? Int == 4)
+      #expect(first?["bytes"] as? Int == 2)
+    }
+  }
+
+  @Test("a long report is paged")
+  func paging() async throws {
+    try await withReceiver(on: folder) { uploader in
+      for index in 0..<5 { try await uploader.put([1], as: index * 3, in: "sess_a") }
+      let page = try await uploader.send(.get, "/upload/sessions/sess_a?from=3&limit=2").json
+      #expect((page["chunks"] as? [[String: Any]])?.compactMap { $0["index"] as? Int } == [3, 6])
+      #expect(page["next"] as? Int == 9)
+      #expect(try await uploader.send(.get, "/upload/sessions/sess_a?limit=0").error == "bad_body")
+    }
+  }
+
+  @Test("a path that is no UTF-8 travels in base64, both ways")
+  func bytesPath() async throws {
+    let path = Data([0x61, 0xff, 0x62])
+
+    try await withReceiver(on: folder) { uploader in
+      try await uploader.put([9], as: 0, in: "sess_a")
+      let announced = try await uploader.announce("sess_a", ["device": "d", "path_base64": path.base64EncodedString()])
+      #expect(announced.json["path_base64"] as? String == path.base64EncodedString())
+      #expect(announced.json["path"] is NSNull)
+      #expect(try await uploader.complete("sess_a", [9], path: nil).json["recording"] as? String == "/recordings/d/a%FFb")
+      #expect(try await uploader.send(.get, "/recordings/d/a%FFb").bytes == [9])
+    }
+  }
+
+  @Test(
+    "a device or path that could leave the data folder is refused",
+    arguments: [
+      ("d", "../x"), ("d", "a/../b"), ("d", "/a"), ("d", "a//b"), ("d", ""), ("d", "a/."), ("..", "a"), ("", "a"),
+      ("a/b", "c"), ("d", "a\u{0}b"), ("d", String(repeating: "x", count: 256)),
+      ("d", String(repeating: "xx/", count: 1400) + "x"),
+    ])
+  func badPath(device: String, path: String) async throws {
+    try await withReceiver(on: folder) { uploader in
+      #expect(try await uploader.announce("sess_a", ["device": device, "path": path]).error == "bad_path")
+      #expect(try await uploader.complete("sess_a", [], path: path, device: device).error == "bad_path")
+    }
+  }
+
+  @Test("announcing another path renames the whole recording, its link and its manifest")
+  func rename() async throws {
+    let recording = noise(5000, seed: 1)
+
+    try await withReceiver(on: folder) { uploader in
+      try await uploader.upload(recording, as: "sess_a")
+      try await uploader.complete("sess_a", recording, path: "old/take.wav")
+      #expect(try await uploader.announce("sess_a", ["device": "studio", "path": "new/name.wav"]).status == 200)
+      #expect(try await uploader.send(.get, "/recordings/studio/old/take.wav").status == 404)
+      #expect(try await uploader.send(.get, "/recordings/studio/new/name.wav").bytes == recording)
+    }
+
+    #expect(folder.names("sess_a") == [".reelfs-manifest.json", "name.wav"] || folder.names("sess_a") == [".reelfs-manifest.json", "name.wav", "temp"])
+    #expect(folder.bytes("recordings/studio/new/name.wav") == recording)
+    #expect(!folder.exists("recordings/studio/old"))
+    let manifest = String(decoding: folder.bytes("sess_a/.reelfs-manifest.json") ?? [], as: UTF8.self)
+    #expect(manifest.contains(#""path":"new/name.wav""#))
+  }
+
+  @Test("unknown and malformed sessions are told apart")
+  func unknown() async throws {
+    try await withReceiver(on: folder) { uploader in
+      #expect(try await uploader.send(.get, "/upload/sessions/sess_none").error == "unknown_session")
+      #expect(try await uploader.send(.get, "/upload/sessions/none").error == "bad_session")
+      #expect(try await uploader.send(.get, "/upload/sessions/..%2f").error == "bad_session")
+      #expect(try await uploader.send(.get, "/upload/sessions/sess_a/other").error == "not_found")
+    }
+  }
+
+  @Test("metadata must be an object within its limit")
+  func metadata() async throws {
+    try await withReceiver(on: folder) { uploader in
+      #expect(try await uploader.announce("sess_a", ["metadata": [1]]).error == "bad_body")
+      let large = String(repeating: "x", count: 70_000)
+      #expect(try await uploader.announce("sess_a", ["metadata": ["k": large]]).error == "too_large")
+      let larger = String(repeating: "x", count: 200_000)
+      #expect(try await uploader.announce("sess_a", ["metadata": ["k": larger]]).error == "too_large")
+    }
+  }
+}

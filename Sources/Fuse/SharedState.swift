@@ -15,7 +15,7 @@ public final class SharedState: @unchecked Sendable {
   public let descriptor: FileDescriptor
   /// The open files and directories of the mount.
   public let handles: HandleTable
-  let ledger: RequestLedger
+  package let ledger: RequestLedger
   private let base: UnsafeMutableRawPointer
 
   /// A new, empty one.
@@ -108,14 +108,14 @@ public enum SharedStateError: Error, Equatable, CustomStringConvertible {
 }
 
 /// One 64-bit word in shared memory.
-struct SharedWord {
+package struct SharedWord {
   private let address: UnsafeMutablePointer<UInt64>
 
   init(_ base: UnsafeMutableRawPointer, at offset: Int) {
     address = (base + offset).assumingMemoryBound(to: UInt64.self)
   }
 
-  var value: UInt64 {
+  package var value: UInt64 {
     get { clinux_atomic_load(address) }
     nonmutating set { clinux_atomic_store(address, newValue) }
   }

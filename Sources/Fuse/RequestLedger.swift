@@ -18,6 +18,7 @@ package final class RequestLedger: @unchecked Sendable {
   package static let capacity = 1024
   static let bytes = capacity * Slot.bytes
 
+  private let mapping: SharedMapping
   private let slots: UnsafeMutableRawPointer
   private let used: SharedWord
   private let life: SharedWord
@@ -25,7 +26,10 @@ package final class RequestLedger: @unchecked Sendable {
   /// Threads of this life that have not yet seen a new request.
   private let threadsUnsure = Mutex(0)
 
-  init(slots: UnsafeMutableRawPointer, used: SharedWord, life: SharedWord, overflowed: SharedWord) {
+  init(
+    _ mapping: SharedMapping, slots: UnsafeMutableRawPointer, used: SharedWord, life: SharedWord, overflowed: SharedWord
+  ) {
+    self.mapping = mapping
     self.slots = slots
     self.used = used
     self.life = life
@@ -42,7 +46,7 @@ package final class RequestLedger: @unchecked Sendable {
     threadsUnsure.withLock { $0 = threads }
     var free: [Slot?] = []
     for index in 0..<Self.capacity where free.count < threads {
-      let slot = Slot(slots, index)
+      let slot = Slot(mapping, slots, index)
       guard slot.unique.value == 0 else { continue }
       if index >= Int(used.value) { used.value = UInt64(index) + 1 }
       free.append(slot)
@@ -77,7 +81,7 @@ package final class RequestLedger: @unchecked Sendable {
     guard isLast else { return }
     let now = life.value
     for index in 0..<Int(used.value) {
-      let slot = Slot(slots, index)
+      let slot = Slot(mapping, slots, index)
       if slot.unique.value != 0, slot.life.value < now { slot.leave() }
     }
     overflowed.value = 0
@@ -85,7 +89,7 @@ package final class RequestLedger: @unchecked Sendable {
 
   /// The requests that earlier workers took and did not answer, for kernels that cannot hand them out again.
   package func abandoned() -> [UInt64] {
-    (0..<Int(used.value)).map { Slot(slots, $0) }
+    (0..<Int(used.value)).map { Slot(mapping, slots, $0) }
       .filter { $0.unique.value != 0 && $0.life.value < life.value }
       .map { $0.unique.value }
   }
@@ -93,7 +97,7 @@ package final class RequestLedger: @unchecked Sendable {
   /// A scan of the used part: only for requests that were handed out again.
   private func find(_ unique: UInt64) -> Slot? {
     for index in 0..<Int(used.value) {
-      let slot = Slot(slots, index)
+      let slot = Slot(mapping, slots, index)
       if slot.unique.value == unique { return slot }
     }
     return nil
@@ -126,8 +130,12 @@ package final class RequestLedger: @unchecked Sendable {
   package struct Slot: @unchecked Sendable {
     static let bytes = 64
     private let base: UnsafeMutableRawPointer
+    private let mapping: SharedMapping
 
-    init(_ slots: UnsafeMutableRawPointer, _ index: Int) { base = slots + index * Self.bytes }
+    init(_ mapping: SharedMapping, _ slots: UnsafeMutableRawPointer, _ index: Int) {
+      self.mapping = mapping
+      self.base = slots + index * Self.bytes
+    }
 
     var unique: SharedWord { SharedWord(base, at: 0) }
     /// 0: begun. Otherwise bit 0, isDirect in bit 1, keepsCache in bit 2, errno from bit 32.

@@ -11,13 +11,15 @@ public final class HandleTable: @unchecked Sendable {
   public static let capacity = 65_536
   static let bytes = capacity * Slot.bytes
 
+  private let mapping: SharedMapping
   private let slots: UnsafeMutableRawPointer
   /// Slots below this index have been used at some time.
   private let used: SharedWord
   /// Indexes of closed slots below `used`; the last is reused first, so the table stays compact.
   private let free: Mutex<[UInt32]>
 
-  init(slots: UnsafeMutableRawPointer, used: SharedWord) {
+  init(_ mapping: SharedMapping, slots: UnsafeMutableRawPointer, used: SharedWord) {
+    self.mapping = mapping
     self.slots = slots
     self.used = used
     let count = min(Int(used.value), Self.capacity)

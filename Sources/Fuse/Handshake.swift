@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// The start of a session: INIT, on the first start answered to the kernel, later replayed to libfuse from the saved
 /// bytes; after a worker's death the requests it had in hand are asked for again.
-struct Handshake {
+package struct Handshake {
   let device: FileDescriptor
   let shared: SharedState
 
@@ -45,7 +45,7 @@ struct Handshake {
   }
 
   /// Sets what this libfuse does not know: the kernel need not ask for `security.capability` before each write.
-  static func improved(_ reply: [UInt8], request: [UInt8]) -> [UInt8] {
+  package static func improved(_ reply: [UInt8], request: [UInt8]) -> [UInt8] {
     let flagsIn = KernelProtocol.inHeaderBytes + MemoryLayout<fuse_init_in>.offset(of: \fuse_init_in.flags)!
     let flagsOut = KernelProtocol.outHeaderBytes + MemoryLayout<fuse_init_out>.offset(of: \fuse_init_out.flags)!
     guard request.count >= flagsIn + 4, reply.count >= flagsOut + 4 else { return reply }
@@ -61,7 +61,7 @@ struct Handshake {
   }
 
   /// Whether this kernel can hand requests out again (Linux 6.9 and later say so in INIT).
-  static func canResend(_ request: [UInt8]) -> Bool {
+  package static func canResend(_ request: [UInt8]) -> Bool {
     let offset = KernelProtocol.inHeaderBytes + MemoryLayout<fuse_init_in>.offset(of: \fuse_init_in.flags2)!
     guard request.count >= offset + 4 else { return false }
     let flags = request.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: UInt32.self) }

@@ -22,11 +22,11 @@ enum KernelProtocol {
 }
 
 /// What the header of a request says.
-struct RequestHeader: Sendable {
-  let opcode: UInt32
+package struct RequestHeader: Sendable {
+  package let opcode: UInt32
   /// Without the bit that says it was handed out before: the same in each worker's life.
-  let unique: UInt64
-  let wasResent: Bool
+  package let unique: UInt64
+  package let wasResent: Bool
 
   /// `bytes`: the start of a request, at least `KernelProtocol.inHeaderBytes` long.
   init(_ bytes: UnsafeRawPointer) {
@@ -36,7 +36,7 @@ struct RequestHeader: Sendable {
     wasResent = header.unique & KernelProtocol.uniqueResent != 0
   }
 
-  init(opcode: UInt32, unique: UInt64, wasResent: Bool) {
+  package init(opcode: UInt32, unique: UInt64, wasResent: Bool) {
     self.opcode = opcode
     self.unique = unique
     self.wasResent = wasResent

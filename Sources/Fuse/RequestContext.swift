@@ -24,7 +24,7 @@ public struct RequestContext: Sendable {
       unique: unique, slot: nil)
   }
 
-  init(
+  package init(
     userID: UInt32, groupID: UInt32, processID: Int32, umask: UInt32, mayHaveRun: Bool, memory: UInt64,
     unique: UInt64, slot: RequestLedger.Slot?
   ) {

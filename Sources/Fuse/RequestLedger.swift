@@ -13,11 +13,12 @@ internal import Synchronization
 ///   it can be emptied, that is remembered, and from then on an unknown request that is handed out again counts as begun.
 ///
 /// `@unchecked Sendable`: each slot has one owner, the thread that has the request in hand; all words are atomic.
-final class RequestLedger: @unchecked Sendable {
+package final class RequestLedger: @unchecked Sendable {
   /// 8 threads leave at most 8 slots at each death: room for 128 deaths between two quiet moments.
-  static let capacity = 1024
+  package static let capacity = 1024
   static let bytes = capacity * Slot.bytes
 
+  private let mapping: SharedMapping
   private let slots: UnsafeMutableRawPointer
   private let used: SharedWord
   private let life: SharedWord
@@ -25,7 +26,10 @@ final class RequestLedger: @unchecked Sendable {
   /// Threads of this life that have not yet seen a new request.
   private let threadsUnsure = Mutex(0)
 
-  init(slots: UnsafeMutableRawPointer, used: SharedWord, life: SharedWord, overflowed: SharedWord) {
+  init(
+    _ mapping: SharedMapping, slots: UnsafeMutableRawPointer, used: SharedWord, life: SharedWord, overflowed: SharedWord
+  ) {
+    self.mapping = mapping
     self.slots = slots
     self.used = used
     self.life = life
@@ -33,16 +37,16 @@ final class RequestLedger: @unchecked Sendable {
   }
 
   /// How many workers have begun so far.
-  var lives: UInt64 { life.value }
+  package var lives: UInt64 { life.value }
 
   /// Begins a worker's life: reserves a slot for each of its request threads.
   /// - Returns: the slots, by thread; nil for a thread that finds none.
-  func beginLife(threads: Int) -> [Slot?] {
+  package func beginLife(threads: Int) -> [Slot?] {
     life.value += 1
     threadsUnsure.withLock { $0 = threads }
     var free: [Slot?] = []
     for index in 0..<Self.capacity where free.count < threads {
-      let slot = Slot(slots, index)
+      let slot = Slot(mapping, slots, index)
       guard slot.unique.value == 0 else { continue }
       if index >= Int(used.value) { used.value = UInt64(index) + 1 }
       free.append(slot)
@@ -55,7 +59,7 @@ final class RequestLedger: @unchecked Sendable {
   }
 
   /// Enters a request into the thread's `own` slot, or finds the slot of its earlier execution.
-  func begin(_ header: RequestHeader, own: Slot?) -> Begun {
+  package func begin(_ header: RequestHeader, own: Slot?) -> Begun {
     if header.wasResent {
       if let slot = find(header.unique) {
         slot.life.value = life.value
@@ -69,7 +73,7 @@ final class RequestLedger: @unchecked Sendable {
   }
 
   /// Called once by each request thread, when it has received a request that was not handed out before.
-  func threadHasSeenNewRequest() {
+  package func threadHasSeenNewRequest() {
     let isLast = threadsUnsure.withLock { count in
       count -= 1
       return count == 0
@@ -77,15 +81,15 @@ final class RequestLedger: @unchecked Sendable {
     guard isLast else { return }
     let now = life.value
     for index in 0..<Int(used.value) {
-      let slot = Slot(slots, index)
+      let slot = Slot(mapping, slots, index)
       if slot.unique.value != 0, slot.life.value < now { slot.leave() }
     }
     overflowed.value = 0
   }
 
   /// The requests that earlier workers took and did not answer, for kernels that cannot hand them out again.
-  func abandoned() -> [UInt64] {
-    (0..<Int(used.value)).map { Slot(slots, $0) }
+  package func abandoned() -> [UInt64] {
+    (0..<Int(used.value)).map { Slot(mapping, slots, $0) }
       .filter { $0.unique.value != 0 && $0.life.value < life.value }
       .map { $0.unique.value }
   }
@@ -93,39 +97,50 @@ final class RequestLedger: @unchecked Sendable {
   /// A scan of the used part: only for requests that were handed out again.
   private func find(_ unique: UInt64) -> Slot? {
     for index in 0..<Int(used.value) {
-      let slot = Slot(slots, index)
+      let slot = Slot(mapping, slots, index)
       if slot.unique.value == unique { return slot }
     }
     return nil
   }
 
-  struct Begun {
-    let slot: Slot?
-    let mayHaveRun: Bool
-    let finished: Outcome?
+  package struct Begun {
+    package let slot: Slot?
+    package let mayHaveRun: Bool
+    package let finished: Outcome?
   }
 
   /// How a request ended.
-  struct Outcome: Equatable {
+  package struct Outcome: Equatable {
     /// 0: success.
-    var errno: Int32
+    package var errno: Int32
     /// The handle that OPEN or CREATE gave, and its flags.
-    var handle: UInt64 = 0
-    var isDirect = false
-    var keepsCache = false
+    package var handle: UInt64 = 0
+    package var isDirect = false
+    package var keepsCache = false
+
+    package init(errno: Int32, handle: UInt64 = 0, isDirect: Bool = false, keepsCache: Bool = false) {
+      self.errno = errno
+      self.handle = handle
+      self.isDirect = isDirect
+      self.keepsCache = keepsCache
+    }
   }
 
   /// 64 bytes, so that two threads do not share a cache line: unique (0: empty), outcome, memory, handle, life.
-  struct Slot: @unchecked Sendable {
+  package struct Slot: @unchecked Sendable {
     static let bytes = 64
     private let base: UnsafeMutableRawPointer
+    private let mapping: SharedMapping
 
-    init(_ slots: UnsafeMutableRawPointer, _ index: Int) { base = slots + index * Self.bytes }
+    init(_ mapping: SharedMapping, _ slots: UnsafeMutableRawPointer, _ index: Int) {
+      self.mapping = mapping
+      self.base = slots + index * Self.bytes
+    }
 
     var unique: SharedWord { SharedWord(base, at: 0) }
     /// 0: begun. Otherwise bit 0, isDirect in bit 1, keepsCache in bit 2, errno from bit 32.
     private var outcome: SharedWord { SharedWord(base, at: 8) }
-    var memory: SharedWord { SharedWord(base, at: 16) }
+    package var memory: SharedWord { SharedWord(base, at: 16) }
     private var handle: SharedWord { SharedWord(base, at: 24) }
     var life: SharedWord { SharedWord(base, at: 32) }
 
@@ -138,7 +153,7 @@ final class RequestLedger: @unchecked Sendable {
       unique.value = header.unique
     }
 
-    func finish(_ result: Outcome) {
+    package func finish(_ result: Outcome) {
       handle.value = result.handle
       let flags: UInt64 = 1 | (result.isDirect ? 2 : 0) | (result.keepsCache ? 4 : 0)
       outcome.value = flags | UInt64(UInt32(bitPattern: result.errno)) << 32
@@ -153,6 +168,6 @@ final class RequestLedger: @unchecked Sendable {
     }
 
     /// Only after the answer was written.
-    func leave() { unique.value = 0 }
+    package func leave() { unique.value = 0 }
   }
 }

@@ -15,8 +15,9 @@ public final class SharedState: @unchecked Sendable {
   public let descriptor: FileDescriptor
   /// The open files and directories of the mount.
   public let handles: HandleTable
-  let ledger: RequestLedger
+  package let ledger: RequestLedger
   private let base: UnsafeMutableRawPointer
+  private let mapping: SharedMapping
 
   /// A new, empty one.
   public static func create() throws(SharedStateError) -> SharedState {
@@ -35,25 +36,21 @@ public final class SharedState: @unchecked Sendable {
     let bytes = lseek(descriptor.rawValue, 0, SEEK_END)
     guard bytes >= 0 else { throw .io(Errno(rawValue: errno), doing: "looking at the worker's memory file") }
     guard bytes == Layout.bytes else { throw .notOurs }
-    let mapping = mmap(nil, Layout.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.rawValue, 0)
-    guard let mapping, mapping != MAP_FAILED else {
+    guard let mapping = SharedMapping(descriptor, bytes: Layout.bytes) else {
       throw .io(Errno(rawValue: errno), doing: "mapping the worker's memory file")
     }
-    let magic = SharedWord(mapping, at: Layout.magic)
-    if !magic.replace(0, with: Layout.magicValue), magic.value != Layout.magicValue {
-      munmap(mapping, Layout.bytes)
-      throw .notOurs
-    }
+    let base = mapping.base
+    let magic = SharedWord(base, at: Layout.magic)
+    if !magic.replace(0, with: Layout.magicValue), magic.value != Layout.magicValue { throw .notOurs }
     self.descriptor = descriptor
-    self.base = mapping
+    self.base = base
+    self.mapping = mapping
     self.ledger = RequestLedger(
-      slots: mapping + Layout.ledger, used: SharedWord(mapping, at: Layout.ledgerUsed),
-      life: SharedWord(mapping, at: Layout.life), overflowed: SharedWord(mapping, at: Layout.ledgerOverflowed))
+      mapping, slots: base + Layout.ledger, used: SharedWord(base, at: Layout.ledgerUsed),
+      life: SharedWord(base, at: Layout.life), overflowed: SharedWord(base, at: Layout.ledgerOverflowed))
     self.handles = HandleTable(
-      slots: mapping + Layout.handles, used: SharedWord(mapping, at: Layout.handlesUsed))
+      mapping, slots: base + Layout.handles, used: SharedWord(base, at: Layout.handlesUsed))
   }
-
-  deinit { munmap(base, Layout.bytes) }
 
   // MARK: INIT
 
@@ -107,15 +104,33 @@ public enum SharedStateError: Error, Equatable, CustomStringConvertible {
   }
 }
 
+/// A mapped memory file, unmapped when the last of its users has gone.
+///
+/// `@unchecked Sendable`: the address never changes.
+final class SharedMapping: @unchecked Sendable {
+  let base: UnsafeMutableRawPointer
+  private let bytes: Int
+
+  /// nil: `errno` says why.
+  init?(_ descriptor: FileDescriptor, bytes: Int) {
+    let address = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor.rawValue, 0)
+    guard let address, address != MAP_FAILED else { return nil }
+    self.base = address
+    self.bytes = bytes
+  }
+
+  deinit { munmap(base, bytes) }
+}
+
 /// One 64-bit word in shared memory.
-struct SharedWord {
+package struct SharedWord {
   private let address: UnsafeMutablePointer<UInt64>
 
   init(_ base: UnsafeMutableRawPointer, at offset: Int) {
     address = (base + offset).assumingMemoryBound(to: UInt64.self)
   }
 
-  var value: UInt64 {
+  package var value: UInt64 {
     get { clinux_atomic_load(address) }
     nonmutating set { clinux_atomic_store(address, newValue) }
   }

@@ -4,7 +4,7 @@ internal import SystemPackage
 
 /// fusermount3, the set-user-id program that mounts for ordinary users. It hands `/dev/fuse` back over the socket whose
 /// number it finds in `_FUSE_COMMFD`.
-enum MountHelper {
+package enum MountHelper {
   private static let program = "fusermount3"
   /// The child's number of the socket.
   private static let socketInChild: CInt = 3
@@ -41,7 +41,7 @@ enum MountHelper {
   }
 
   /// Its messages are the only way to tell its refusals apart.
-  static func meaning(of words: String, _ path: String) -> MountError {
+  package static func meaning(of words: String, _ path: String) -> MountError {
     if words.contains("user_allow_other") { return .otherUsersForbidden }
     if words.contains("/dev/fuse") && words.contains("No such") { return .noDevice }
     if words.contains("busy") { return .busy(path) }

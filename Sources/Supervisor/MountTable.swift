@@ -1,10 +1,10 @@
 internal import Glibc
 
 /// One line of /proc/self/mountinfo.
-struct MountTableEntry: Equatable {
-  var mountpoint: String
-  var type: String
-  var source: String
+package struct MountTableEntry: Equatable {
+  package var mountpoint: String
+  package var type: String
+  package var source: String
 
   /// `36 35 98:0 / /mnt rw,noatime master:1 - ext3 /dev/root rw`: the fields after ` - ` have no fixed position before.
   init?(line: Substring) {
@@ -33,10 +33,10 @@ struct MountTableEntry: Equatable {
 }
 
 /// What is mounted in this process's view.
-struct MountTable {
+package struct MountTable {
   let entries: [MountTableEntry]
 
-  init(text: String) { entries = text.split(separator: "\n").compactMap { MountTableEntry(line: $0) } }
+  package init(text: String) { entries = text.split(separator: "\n").compactMap { MountTableEntry(line: $0) } }
 
   /// Empty when /proc is not there.
   static func read() -> MountTable {
@@ -53,5 +53,5 @@ struct MountTable {
   }
 
   /// The topmost mount at `path`.
-  func mount(at path: String) -> MountTableEntry? { entries.last { $0.mountpoint == path } }
+  package func mount(at path: String) -> MountTableEntry? { entries.last { $0.mountpoint == path } }
 }

@@ -10,7 +10,9 @@ enum FuseProbe {
     let arguments = CommandLine.arguments
     do {
       switch arguments.count > 1 ? arguments[1] : "" {
-      case "mount": try supervise(folder: arguments[2], mountpoint: arguments[3])
+      case "mount": 
+        try supervise(
+          folder: arguments[2], mountpoint: arguments[3], quickDeathsMax: arguments.dropFirst(4).first.flatMap { Int($0) })
       case "worker": try work(folder: arguments[2], mountpoint: arguments[3])
       case "serve": try serve(folder: arguments[2], mountpoint: arguments[3])
       default: exit(64)
@@ -21,11 +23,12 @@ enum FuseProbe {
     }
   }
 
-  private static func supervise(folder: String, mountpoint: String) throws {
+  private static func supervise(folder: String, mountpoint: String, quickDeathsMax: Int?) throws {
     let mount = try FuseMount.mount(at: mountpoint, options: MountOptions(), say: say)
     let state = try SharedState.create()
     let worker = ChildProcess(
-      name: "worker", role: .worker, arguments: ["worker", folder, mount.path], policy: .worker)
+      name: "worker", role: .worker, arguments: ["worker", folder, mount.path],
+      policy: quickDeathsMax.map { RestartPolicy(quickDeathsMax: $0) } ?? .worker)
     let settings = Supervisor.Settings(recordings: folder, say: say) { say("ready") }
     let supervisor = try Supervisor(
       mount: mount, state: state.descriptor, children: [worker], settings: settings)
@@ -34,6 +37,9 @@ enum FuseProbe {
 
   private static func work(folder: String, mountpoint: String) throws {
     Worker.begin()
+    // For the tests of a worker that cannot be brought back, and of one that cannot begin.
+    if access(folder + "/crash", F_OK) == 0 { abort() }
+    if folder.hasPrefix("/dev/null") { exit(3) }
     let state = try SharedState(descriptor: Worker.state)
     let session = try Session(
       descriptor: Worker.device, sharedState: state,

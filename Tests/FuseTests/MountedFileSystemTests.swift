@@ -1,0 +1,132 @@
+import Foundation
+import Glibc
+import ProbeSupport
+import Testing
+
+/// A real mount of the probe's passthrough file system, in one process without a supervisor.
+@Suite(.enabled(if: ProbeMount.isPossible, "/dev/fuse is missing or forbidden"), .timeLimit(.minutes(1)))
+struct MountedFileSystemTests {
+  private func withMount(_ body: (ProbeMount) throws -> Void) throws {
+    let mount = try ProbeMount("serve")
+    defer { mount.remove() }
+    try body(mount)
+  }
+
+  @Test("what is written is read back and lies in the backing file, at every size of request")
+  func readAndWrite() throws {
+    try withMount { mount in
+      for count in [1, 4_095, 4_096, 65_537, 1 << 20, (3 << 20) + 17] {
+        let bytes = Data((0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) })
+        try bytes.write(to: URL(fileURLWithPath: mount.path("file")))
+        #expect(try Data(contentsOf: URL(fileURLWithPath: mount.path("file"))) == bytes)
+        #expect(try Data(contentsOf: URL(fileURLWithPath: mount.backing("file"))) == bytes)
+      }
+    }
+  }
+
+  @Test("names: make, link, rename, list, remove")
+  func names() throws {
+    try withMount { mount in
+      #expect(mkdir(mount.path("folder"), 0o755) == 0)
+      #expect(mkdir(mount.path("folder"), 0o755) == -1 && errno == EEXIST)
+      #expect(creat(mount.path("folder/a"), 0o640) >= 0)
+      #expect(link(mount.path("folder/a"), mount.path("folder/b")) == 0)
+      #expect(symlink("a", mount.path("folder/s")) == 0)
+      #expect(mkfifo(mount.path("folder/p"), 0o600) == 0)
+      #expect(rename(mount.path("folder/a"), mount.path("c")) == 0)
+      let listed = try FileManager.default.contentsOfDirectory(atPath: mount.path("folder")).sorted()
+      #expect(listed == ["b", "p", "s"])
+      let target = try FileManager.default.destinationOfSymbolicLink(atPath: mount.path("folder/s"))
+      #expect(target == "a")
+      #expect(rmdir(mount.path("folder")) == -1 && errno == ENOTEMPTY)
+      for name in ["folder/b", "folder/p", "folder/s", "c"] { #expect(unlink(mount.path(name)) == 0) }
+      #expect(rmdir(mount.path("folder")) == 0)
+      #expect(access(mount.path("folder"), F_OK) == -1 && errno == ENOENT)
+    }
+  }
+
+  @Test("a folder of a thousand files is listed whole")
+  func manyNames() throws {
+    try withMount { mount in
+      for index in 0..<1_000 { close(creat(mount.path("a-file-with-a-longish-name-\(index)"), 0o644)) }
+      let names = try FileManager.default.contentsOfDirectory(atPath: mount.path(""))
+      #expect(Set(names).count == 1_000 && names.count == 1_000)
+    }
+  }
+
+  @Test("attributes: mode, size and times can be changed")
+  func attributes() throws {
+    try withMount { mount in
+      let path = mount.path("file")
+      try Data(count: 100).write(to: URL(fileURLWithPath: path))
+      #expect(chmod(path, 0o600) == 0)
+      #expect(truncate(path, 12) == 0)
+      var status = stat()
+      #expect(stat(path, &status) == 0)
+      #expect(status.st_mode & 0o7777 == 0o600)
+      #expect(status.st_size == 12)
+    }
+  }
+
+  @Test("a file removed while open is read and written on")
+  func removedWhileOpen() throws {
+    try withMount { mount in
+      let file = open(mount.path("file"), O_RDWR | O_CREAT, 0o644)
+      #expect(unlink(mount.path("file")) == 0)
+      #expect(pwrite(file, "kept", 4, 0) == 4)
+      var bytes = [UInt8](repeating: 0, count: 4)
+      #expect(pread(file, &bytes, 4, 0) == 4 && bytes == Array("kept".utf8))
+      #expect(close(file) == 0)
+    }
+  }
+
+  @Test("extended attributes: size query, too small a buffer, list, remove")
+  func extendedAttributes() throws {
+    guard access("/usr/bin/setfattr", X_OK) == 0, access("/usr/bin/getfattr", X_OK) == 0 else { return }
+    try withMount { mount in
+      let path = mount.path("file")
+      close(creat(path, 0o644))
+      #expect(run("/usr/bin/setfattr", "-n", "user.one", "-v", "value", path).code == 0)
+      let listed = run("/usr/bin/getfattr", "--absolute-names", "-d", path).output
+      #expect(listed.contains("user.one=\"value\""))
+      #expect(run("/usr/bin/setfattr", "-x", "user.one", path).code == 0)
+      #expect(run("/usr/bin/getfattr", "-n", "user.one", path).code != 0)
+    }
+  }
+
+  @Test("small writes do not make the kernel ask for security.capability each time")
+  func noQuestionBeforeEachWrite() throws {
+    guard access("/usr/bin/getfattr", X_OK) == 0 else { return }
+    try withMount { mount in
+      let file = open(mount.path("file"), O_WRONLY | O_CREAT, 0o644)
+      let block = [UInt8](repeating: 1, count: 4096)
+      for _ in 0..<2_000 { #expect(write(file, block, block.count) == block.count) }
+      close(file)
+      let name = "user.probe.count.getxattr"
+      let output = run("/usr/bin/getfattr", "--only-values", "-n", name, "--absolute-names", mount.path("file")).output
+      let asked = try #require(Int(output))
+      #expect(asked < 20, "asked \(asked) times during 2,000 writes")
+    }
+  }
+
+  @Test("locks are kept by the kernel")
+  func locks() throws {
+    try withMount { mount in
+      let (one, two) = (open(mount.path("file"), O_RDWR | O_CREAT, 0o644), open(mount.path("file"), O_RDWR))
+      #expect(flock(one, LOCK_EX | LOCK_NB) == 0)
+      #expect(flock(two, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)
+      close(one)
+      #expect(flock(two, LOCK_EX | LOCK_NB) == 0)
+      close(two)
+    }
+  }
+
+  @Test("umount from outside ends the session with success")
+  func unmount() throws {
+    let mount = try ProbeMount("serve")
+    defer { mount.remove() }
+    #expect(run("/bin/umount", mount.folder + "/mnt").code == 0)
+    #expect(try mount.waitForExit() == 0)
+    #expect(mount.said.contains("ended unmounted"))
+  }
+}

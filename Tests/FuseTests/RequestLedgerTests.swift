@@ -1,0 +1,111 @@
+import Fuse
+import Testing
+
+@Suite struct RequestLedgerTests {
+  private func new(_ unique: UInt64) -> RequestHeader { RequestHeader(opcode: 9, unique: unique, wasResent: false) }
+  private func again(_ unique: UInt64) -> RequestHeader { RequestHeader(opcode: 9, unique: unique, wasResent: true) }
+
+  /// The ledger as the next worker finds it.
+  private func successor(_ state: SharedState) throws -> SharedState { try SharedState(descriptor: state.descriptor) }
+
+  @Test("a request begun by a worker that died may have run, and its memory is kept")
+  func begun() throws {
+    let state = try SharedState.create()
+    let slot = state.ledger.beginLife(threads: 1)[0]
+    let begun = state.ledger.begin(new(10), own: slot)
+    let context = RequestContext(
+      userID: 0, groupID: 0, processID: 0, umask: 0, mayHaveRun: false, memory: 0, unique: 10, slot: begun.slot)
+    context.remember(77)
+
+    let next = try successor(state)
+    let own = next.ledger.beginLife(threads: 1)[0]
+    let found = next.ledger.begin(again(10), own: own)
+
+    #expect(found.mayHaveRun)
+    #expect(found.finished == nil)
+    #expect(found.slot?.memory.value == 77)
+  }
+
+  @Test("a request finished by a worker that died tells its outcome")
+  func finished() throws {
+    let state = try SharedState.create()
+    let slot = state.ledger.beginLife(threads: 1)[0]
+    let outcome = RequestLedger.Outcome(errno: 17, handle: 5, isDirect: true, keepsCache: false)
+    state.ledger.begin(new(10), own: slot).slot?.finish(outcome)
+
+    let next = try successor(state)
+    let own = next.ledger.beginLife(threads: 1)[0]
+
+    #expect(next.ledger.begin(again(10), own: own).finished == outcome)
+  }
+
+  @Test("a request that no worker had begun has not run, though it was handed out before")
+  func unknown() throws {
+    let state = try SharedState.create()
+    _ = state.ledger.beginLife(threads: 2)
+    let next = try successor(state)
+    let own = next.ledger.beginLife(threads: 2)[0]
+    #expect(!next.ledger.begin(again(12), own: own).mayHaveRun)
+  }
+
+  @Test("an answered request leaves no trace")
+  func answered() throws {
+    let state = try SharedState.create()
+    let slot = state.ledger.beginLife(threads: 1)[0]
+    state.ledger.begin(new(10), own: slot).slot?.leave()
+    let next = try successor(state)
+    _ = next.ledger.beginLife(threads: 1)
+    #expect(next.ledger.abandoned() == [])
+  }
+
+  @Test("what a worker began survives two deaths of its successors")
+  func twoDeaths() throws {
+    let state = try SharedState.create()
+    _ = state.ledger.begin(new(10), own: state.ledger.beginLife(threads: 1)[0])
+    let second = try successor(state)
+    _ = second.ledger.begin(new(20), own: second.ledger.beginLife(threads: 1)[0])
+
+    let third = try successor(state)
+    let own = third.ledger.beginLife(threads: 1)[0]
+
+    #expect(third.ledger.begin(again(10), own: own).mayHaveRun)
+    #expect(third.ledger.begin(again(20), own: own).mayHaveRun)
+  }
+
+  @Test("slots of earlier lives are emptied only when every thread has seen a new request")
+  func emptied() throws {
+    let state = try SharedState.create()
+    let slots = state.ledger.beginLife(threads: 2)
+    for (index, slot) in slots.enumerated() { _ = state.ledger.begin(new(UInt64(10 + index)), own: slot) }
+    let next = try successor(state)
+    let own = next.ledger.beginLife(threads: 2)
+    // One of them is in hand again, the other was never handed out again (its caller was killed).
+    let inHand = next.ledger.begin(again(10), own: own[0])
+
+    next.ledger.threadHasSeenNewRequest()
+    #expect(next.ledger.abandoned() == [11])
+    next.ledger.threadHasSeenNewRequest()
+
+    #expect(next.ledger.abandoned() == [])
+    let last = try successor(next)
+    let ownOfLast = last.ledger.beginLife(threads: 2)[0]
+    #expect(last.ledger.begin(again(10), own: ownOfLast).mayHaveRun, "in hand when its worker died")
+    #expect(inHand.mayHaveRun)
+  }
+
+  @Test("when deaths have filled the ledger, an unknown request handed out again counts as begun")
+  func overflow() throws {
+    let state = try SharedState.create()
+    let threads = 8
+    for life in 0...UInt64(RequestLedger.capacity / threads) {
+      let slots = try successor(state).ledger.beginLife(threads: threads)
+      for (index, slot) in slots.enumerated() {
+        _ = state.ledger.begin(new(life * 100 + UInt64(index) + 2), own: slot)
+      }
+    }
+    let next = try successor(state)
+    let own = next.ledger.beginLife(threads: threads)[0]
+    #expect(own == nil)
+    #expect(next.ledger.begin(again(999_999), own: own).mayHaveRun)
+  }
+}

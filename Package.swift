@@ -107,9 +107,6 @@ let package = Package(
 
     // Tests, and what only tests need.
     .testTarget(name: "UploadCoreTests", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: common),
-    .testTarget(
-      name: "SimulationTests", dependencies: ["UploadSimulator", "UploadCore", "UploadProtocol", "simulate"],
-      swiftSettings: common),
     .testTarget(name: "SyncStatusTests", dependencies: ["SyncStatus", "UploadProtocol"], swiftSettings: common),
     .testTarget(name: "CommandTests", dependencies: ["reelfs", "SyncStatus", "UploadCore"], swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),

@@ -17,6 +17,7 @@ public enum Worker {
   /// Takes over the inherited descriptors and signals. Call it first, before other threads exist.
   public static func begin() {
     signal(SIGPIPE, SIG_IGN)
+    clinux_limit_arenas()
     for descriptor in [device, state, readiness] {
       let flags = fcntl(descriptor.rawValue, F_GETFD)
       if flags >= 0 { _ = fcntl(descriptor.rawValue, F_SETFD, flags | FD_CLOEXEC) }

@@ -22,8 +22,6 @@ struct WorkerProcess {
   /// - Returns: the exit code for the supervisor.
   func serve() throws -> Int32 {
     Worker.begin()
-    // Two arenas serve the request threads as well as eight would, in a quarter of the memory.
-    mallopt(M_ARENA_MAX, 2)
     umask(0)
     let state = try StateDirectory(path: FilePath(configuration.stateDirectory))
     let lock = try state.lock(forWorker: true)

@@ -2,10 +2,6 @@
 // because a value of another width than the option expects is undefined behaviour in C.
 #ifndef REELFS_CCURL_H
 #define REELFS_CCURL_H
-// As CLinux.h does: otherwise the same system structs have different members in the two modules.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <curl/curl.h>
 
 // Options that take a long (numbers and switches).

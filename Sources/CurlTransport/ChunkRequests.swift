@@ -25,7 +25,8 @@ package struct ChunkRequests {
     case .complete(let manifest):
       HTTPRequest(
         .post, address(Routes.sessions, manifest.session.description, "complete"), headers: headers(json),
-        body: body(of: manifest), stallTimeout: completionTimeout, bytesPerSecondMax: bytesPerSecondMax)
+        body: body(of: manifest), stallTimeout: completionTimeout, heartbeat: heartbeat,
+        bytesPerSecondMax: bytesPerSecondMax)
     case .probe:
       HTTPRequest(.get, address(Routes.health), headers: headers([]), stallTimeout: uploadTimeout)
     }
@@ -33,6 +34,9 @@ package struct ChunkRequests {
 
   /// Completing is silent while the receiver checks and moves the recording: five times the patience (5 minutes).
   private var completionTimeout: Span { Span(nanoseconds: uploadTimeout.nanoseconds * 5) }
+
+  /// Meanwhile whoever cancels what makes no progress must hear that it is alive, well before the usual timeout.
+  private var heartbeat: Span { Span(nanoseconds: uploadTimeout.nanoseconds / 4) }
 
   private func address(_ route: String, _ parts: String...) -> String {
     ([destination.baseURL + route] + parts).joined(separator: "/")

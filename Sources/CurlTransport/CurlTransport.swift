@@ -4,6 +4,9 @@ public import UploadCore
 ///
 /// Belongs to one thread, which alone may call it; other threads end its wait with `wakeHandle.wake()`. One multi handle,
 /// HTTP/1.1, connections reused, at most `policy.parallel` requests at once (the scheduler keeps to it).
+///
+/// `.progressed` is reported at most four times a second a transfer, whenever bytes move; for completing, also while the
+/// receiver is silent within its longer timeout.
 public final class CurlTransport: UploadTransport {
   public typealias Payload = UploadPayload
 

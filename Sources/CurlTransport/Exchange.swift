@@ -12,9 +12,9 @@ final class Exchange {
   private var bodyOffset = 0
   private var bytesMoved = 0
   private var bytesSent = 0
-  private var reportedBytes = 0
   private var reportedAt: Instant
-  private(set) var watch: StallWatch
+  private let heartbeat: Span?
+  private var watch: StallWatch
   private(set) var answer = HTTPAnswer(status: 0)
   private(set) var isEndless = false
 
@@ -23,8 +23,11 @@ final class Exchange {
     self.request = request
     self.clock = clock
     let now = clock.now
+    let patience = Self.patience(with: request)
     self.reportedAt = now
-    self.watch = StallWatch(timeout: Self.patience(with: request), now: now)
+    self.watch = StallWatch(timeout: patience, now: now)
+    let isPatient = patience > request.stallTimeout
+    self.heartbeat = isPatient ? Span(nanoseconds: request.stallTimeout.nanoseconds / 4) : request.heartbeat
   }
 
   /// A rate limit makes libcurl pause between whole upload buffers; such a pause is no stall.
@@ -88,12 +91,18 @@ final class Exchange {
 
   // What the engine asks.
 
-  /// Bytes of the body sent so far, when that changed and the last report is long enough ago.
+  /// Bytes of the body sent so far, when something moved or a heartbeat is due, and the last report is long enough ago.
   func progressToReport(at now: Instant) -> Int? {
-    guard bytesSent != reportedBytes, now - reportedAt >= Self.progressInterval else { return nil }
-    reportedBytes = bytesSent
+    let hasMoved = watch.lastMoved > reportedAt && now - reportedAt >= Self.progressInterval
+    guard hasMoved || heartbeat.map({ now - reportedAt >= $0 }) == true else { return nil }
     reportedAt = now
     return bytesSent
+  }
+
+  /// When the engine should look at the exchange although libcurl has nothing to do.
+  var nextLook: Instant {
+    guard let heartbeat else { return watch.nextLook }
+    return min(watch.nextLook, reportedAt + heartbeat)
   }
 
   func isStalled(at now: Instant, queuedBytes: () -> Int?) -> Bool {

@@ -6,7 +6,8 @@ package import UploadCore
 /// they mean. Belongs to one thread; only `wakeHandle` may be used from others.
 package final class HTTPEngine {
   package enum Event {
-    /// Bytes of the body sent so far in this attempt; less than before when libcurl had to begin again.
+    /// The request is alive. Bytes of its body sent so far: the same as before when only the kernel or the answer moved,
+    /// less when libcurl had to begin again.
     case progressed(TransferID, bytes: Int)
     case finished(TransferID, HTTPResult)
   }
@@ -40,6 +41,9 @@ package final class HTTPEngine {
   private var active: [TransferID: EasyHandle] = [:]
   /// At most `parallel` of them: each holds an upload buffer's worth of memory while in use, little when idle.
   private var idle: [EasyHandle] = []
+  /// Set by an exchange without an answer until the next answer: connections of the time before are probably as dead,
+  /// and finding that out for each would take a timeout each.
+  private var distrustsOldConnections = false
   /// Requests that libcurl would not even take; reported by the next poll.
   private var refused: [Event] = []
 
@@ -70,6 +74,7 @@ package final class HTTPEngine {
     }
     let exchange = Exchange(id, request, clock: clock)
     handle.prepare(for: exchange, sockets, caFile: configuration.caFile, noProxy: configuration.noProxy)
+    if distrustsOldConnections { ccurl_set_long(handle.easy, CURLOPT_FRESH_CONNECT, 1) }
     let code = curl_multi_add_handle(multi, handle.easy)
     guard code == CURLM_OK else {
       let reason = String(cString: curl_multi_strerror(code))
@@ -104,7 +109,7 @@ package final class HTTPEngine {
   }
 
   private func wait(until deadline: Instant?, now: Instant) {
-    let looks = active.values.compactMap { $0.exchange?.watch.nextLook }
+    let looks = active.values.compactMap { $0.exchange?.nextLook }
     let next = (looks + [deadline].compactMap { $0 }).min()
     let rest = next.map { max(0, ($0 - now).nanoseconds) } ?? Int64.max
     // Rounded up: waking a fraction too early would spin.
@@ -129,7 +134,9 @@ package final class HTTPEngine {
       // The message dies with the next call on the multi handle.
       let code = message.pointee.data.result
       guard let (id, handle) = active.first(where: { $0.value.easy == easy }) else { continue }
-      events.append(.finished(id, Self.result(of: handle, code)))
+      let result = Self.result(of: handle, code)
+      if case .answered = result { distrustsOldConnections = false } else { distrustsOldConnections = true }
+      events.append(.finished(id, result))
       active[id] = nil
       recycle(handle)
     }
@@ -143,6 +150,7 @@ package final class HTTPEngine {
       if exchange.isStalled(at: now, queuedBytes: { sockets.queuedBytes(localPort: handle.localPort) }) {
         events.append(.finished(id, .stalled(exchange.request.stallTimeout)))
         active[id] = nil
+        distrustsOldConnections = true
         abandon(handle)
       } else if let bytes = exchange.progressToReport(at: now) {
         events.append(.progressed(id, bytes: bytes))

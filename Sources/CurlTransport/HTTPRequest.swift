@@ -16,18 +16,21 @@ package struct HTTPRequest {
   package let body: RequestBody?
   /// The request is given up when no byte of it or of its answer moved for so long.
   package let stallTimeout: Span
+  /// Reported as alive this often while that timeout lasts, although nothing moves; nil: only what moves is reported.
+  package let heartbeat: Span?
   /// Bytes a second for the body; nil: as fast as it goes.
   package let bytesPerSecondMax: Int?
 
   package init(
     _ method: Method, _ url: String, headers: [String] = [], body: RequestBody? = nil, stallTimeout: Span,
-    bytesPerSecondMax: Int? = nil
+    heartbeat: Span? = nil, bytesPerSecondMax: Int? = nil
   ) {
     self.method = method
     self.url = url
     self.headers = headers
     self.body = body
     self.stallTimeout = stallTimeout
+    self.heartbeat = heartbeat
     self.bytesPerSecondMax = bytesPerSecondMax
   }
 }

@@ -7,7 +7,7 @@ package import UploadCore
 /// at what the kernel still has to send (`SIOCOUTQ`): as long as that shrinks, bytes move.
 package struct StallWatch {
   private let timeout: Span
-  private var lastMoved: Instant
+  package private(set) var lastMoved: Instant
   private var queued: Int?
   /// When `isStalled` should be asked again.
   package private(set) var nextLook: Instant

@@ -48,6 +48,45 @@ struct StallTests {
     #expect(try harness.outcome(of: .complete(Harness.manifest())) == .completed(revision: 9))
   }
 
+  @Test("a completion that takes long is told to be alive well within the usual timeout")
+  func heartbeat() throws {
+    let done = Answer.json(200, #"{"session_id":"sess_0000000000001234","size":2097152}"#)
+    let server = try FaultyServer(script: [.delayed(milliseconds: 900, done)])
+    let harness = try Harness(server.url, uploadTimeout: .milliseconds(400))
+    var moments = [harness.clock.now]
+    var outcome: TransferOutcome?
+    harness.start(.complete(Harness.manifest()), id: 1)
+    while outcome == nil, harness.clock.now - moments[0] < .seconds(30) {
+      for event in harness.transport.poll(until: moments[0] + .seconds(30)) {
+        moments.append(harness.clock.now)
+        if case .transferred(_, let ended) = event { outcome = ended }
+      }
+    }
+
+    #expect(outcome == .completed(revision: 9))
+    #expect(zip(moments, moments.dropFirst()).allSatisfy { $1 - $0 < .milliseconds(400) })
+  }
+
+  @Test("after a stall no old connection is used until something was answered")
+  func freshConnections() throws {
+    let server = try FaultyServer { head in
+      head.number == 2 ? .stall(afterBodyBytes: 0) : .delayed(milliseconds: 50, .receipt(for: head))
+    }
+    let harness = try Harness(server.url, uploadTimeout: .milliseconds(400))
+    let chunk = Harness.chunk(count: 100)
+    for id in 0..<2 { harness.start(.chunk(chunk), id: UInt64(id)) }
+    #expect(harness.outcomes(count: 2).count == 2)
+    #expect(server.connectionCount == 2)
+
+    #expect(try harness.outcome(of: .chunk(chunk), id: 3) == .retryable("no byte moved for 400 ms", after: nil))
+    #expect(try harness.outcome(of: .chunk(chunk), id: 4) == Harness.stored(chunk))
+    #expect(try harness.outcome(of: .chunk(chunk), id: 5) == Harness.stored(chunk))
+
+    let connections = server.requests.map(\.head.connection)
+    #expect(connections[3] == 2)
+    #expect(server.connectionCount == 3)
+  }
+
   @Test("cancelling in the middle of a transfer ends its connection, and nothing is reported of it")
   func cancel() throws {
     let server = try FaultyServer { head in

@@ -4,6 +4,12 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+// Swift's Glibc module and CCurl know fd_set as it is without _GNU_SOURCE; a target that imports this module as well must
+// not meet a second definition with other member names.
+#include <features.h>
+#undef __USE_XOPEN
+#include <sys/select.h>
+#define __USE_XOPEN 1
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

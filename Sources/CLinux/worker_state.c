@@ -25,6 +25,8 @@ ssize_t clinux_splice(int from, int to, size_t count, unsigned flags) {
 ssize_t clinux_tee(int from, int to, size_t count) { return tee(from, to, count, 0); }
 int clinux_pipe_cloexec(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC); }
 
+ssize_t clinux_set_pipe_bytes(int pipe, size_t bytes) { return fcntl(pipe, F_SETPIPE_SZ, (int)bytes); }
+
 static void wake(int signal) { (void)signal; }
 int clinux_install_waking_signal(int signal) {
   struct sigaction action;

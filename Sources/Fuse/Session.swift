@@ -36,7 +36,11 @@ public final class Session: @unchecked Sendable {
     let handshake = Handshake(device: descriptor, shared: sharedState)
     let request = try handshake.request()
     let survives = Handshake.canResend(request)
-    let context = SessionContext(fileSystem: fileSystem, options: options, splicesRequests: survives)
+    // Without the means to hand requests out again their headers are needed in memory, to fail them.
+    let buffers = RequestBuffers.choose(
+      wanted: options.writeBytesMax, agreed: sharedState.writeBytesMax, threads: options.threads, maySplice: survives)
+    sharedState.writeBytesMax = buffers.writeBytesMax
+    let context = SessionContext(fileSystem: fileSystem, options: options, buffers: buffers)
     self.raw = try Self.makeSession(descriptor, context)
     self.context = context
     self.survivesWorkerDeath = survives
@@ -94,6 +98,7 @@ public final class Session: @unchecked Sendable {
   /// The body of each request thread.
   func serve(_ thread: RequestThread) {
     var buffer = fuse_buf()
+    buffer.mem = context.buffers.allocate()
     defer { free(buffer.mem) }
     while true {
       thread.isReceiving.store(true, ordering: .sequentiallyConsistent)

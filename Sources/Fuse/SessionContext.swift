@@ -7,15 +7,14 @@ internal import Glibc
 final class SessionContext: @unchecked Sendable {
   let fileSystem: any FileSystem
   let options: SessionOptions
-  /// Whether requests may come as a pipe; not where their headers are needed in memory.
-  let splicesRequests: Bool
+  let buffers: RequestBuffers
   private var isInitializing = false
   private var initReply: [UInt8] = []
 
-  init(fileSystem: any FileSystem, options: SessionOptions, splicesRequests: Bool) {
+  init(fileSystem: any FileSystem, options: SessionOptions, buffers: RequestBuffers) {
     self.fileSystem = fileSystem
     self.options = options
-    self.splicesRequests = splicesRequests
+    self.buffers = buffers
   }
 
   /// Runs `body`, in which libfuse answers INIT. - Returns: the bytes of that answer.
@@ -39,7 +38,7 @@ final class SessionContext: @unchecked Sendable {
       let bit = UInt32(bitPattern: capability)
       if wanted { connection.want |= bit & connection.capable } else { connection.want &= ~bit }
     }
-    set(FUSE_CAP_SPLICE_READ, splicesRequests)
+    set(FUSE_CAP_SPLICE_READ, buffers.splices)
     set(FUSE_CAP_SPLICE_WRITE, true)
     set(FUSE_CAP_SPLICE_MOVE, true)
     set(FUSE_CAP_PARALLEL_DIROPS, true)
@@ -52,7 +51,7 @@ final class SessionContext: @unchecked Sendable {
     set(FUSE_CAP_EXPORT_SUPPORT, false)
     // Version 2 is chosen in our patch of the answer; version 1 makes every write ask for security.capability.
     set(FUSE_CAP_HANDLE_KILLPRIV, false)
-    connection.max_write = min(connection.max_write, options.writeBytesMax)
+    connection.max_write = min(connection.max_write, UInt32(buffers.writeBytesMax))
     connection.max_background = options.backgroundMax
     connection.congestion_threshold = options.backgroundMax * 3 / 4
   }

@@ -5,8 +5,8 @@ public struct SessionOptions: Sendable {
   /// The kernel collects small writes and sends them later: faster for bulk copies of tiny writes, but uploads begin
   /// later and a failed write is told to nobody.
   public var writeback = false
-  /// Bytes of the largest WRITE; libfuse and Linux allow 1 MiB.
-  public var writeBytesMax: UInt32 = 1 << 20
+  /// Bytes of the largest WRITE, where pipes may hold so much; libfuse and Linux allow 1 MiB.
+  public var writeBytesMax = 1 << 20
   /// Read-ahead and asynchronous direct I/O requests in flight.
   public var backgroundMax: UInt32 = 64
   /// libfuse prints every request to standard error.

@@ -73,6 +73,15 @@ public final class SharedState: @unchecked Sendable {
     set { SharedWord(base, at: Layout.initAnswered).value = newValue ? 1 : 0 }
   }
 
+  /// Bytes of the largest WRITE as agreed with the kernel; nil before.
+  var writeBytesMax: Int? {
+    get {
+      let value = SharedWord(base, at: Layout.writeBytesMax).value
+      return value == 0 ? nil : Int(value)
+    }
+    set { SharedWord(base, at: Layout.writeBytesMax).value = UInt64(newValue ?? 0) }
+  }
+
   /// Offsets in bytes. A change here changes `magicValue`, so that an upgraded worker refuses what it would misread.
   private enum Layout {
     static let magicValue: UInt64 = 0x7265_656C_6673_0001  // "reelfs", layout 1
@@ -83,6 +92,7 @@ public final class SharedState: @unchecked Sendable {
     static let ledgerUsed = 32
     static let ledgerOverflowed = 40
     static let handlesUsed = 48
+    static let writeBytesMax = 56
     static let initBytes = 4096
     static let ledger = initBytes + KernelProtocol.initBytesMax
     static let handles = ledger + RequestLedger.bytes

@@ -1,11 +1,10 @@
 /// When a child that died is started again. Pure: time comes in as an argument.
 ///
-/// A child that served for `healthySeconds` has shown that it can, and is replaced at once. One that dies sooner, again
-/// and again, waits longer each time, so that a crash on every start costs little; after `quickDeathsMax` of these in a
-/// row it is given up.
+/// A child that served for `healthySeconds` has shown that it can, and is replaced at once; so is one that was ready and
+/// then killed from outside (SIGKILL is never a crash of its own). One that dies of itself sooner, again and again, waits
+/// longer each time, so that a crash on every start costs little; after `quickDeathsMax` of these in a row it is given up.
 public struct RestartPolicy: Sendable {
-  /// So short that a child killed from outside every second is never kept waiting; a crash loop slower than this serves
-  /// for most of the time.
+  /// A crash loop slower than this serves for most of the time.
   static let healthySeconds = 0.5
   static let firstDelaySeconds = 0.1
   static let delaySecondsMax = 5.0
@@ -26,9 +25,11 @@ public struct RestartPolicy: Sendable {
     case giveUp
   }
 
+  public enum Cause: Sendable { case ofItself, killedFromOutside }
+
   /// - Parameter servedSeconds: since the child said it was ready; nil if it never did.
-  public mutating func childDied(servedSeconds: Double?) -> Decision {
-    if let servedSeconds, servedSeconds >= Self.healthySeconds {
+  public mutating func childDied(_ cause: Cause, servedSeconds: Double?) -> Decision {
+    if let servedSeconds, cause == .killedFromOutside || servedSeconds >= Self.healthySeconds {
       quickDeaths = 0
       return .restart(afterSeconds: 0)
     }

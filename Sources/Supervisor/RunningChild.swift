@@ -89,6 +89,8 @@ enum Death: Equatable, CustomStringConvertible {
     self = clinux_wait_status(status, &code) == 1 ? .exited(code) : .killed(signal: code)
   }
 
+  var cause: RestartPolicy.Cause { self == .killed(signal: SIGKILL) ? .killedFromOutside : .ofItself }
+
   var exitCode: Int32 {
     switch self {
     case .exited(let code): code

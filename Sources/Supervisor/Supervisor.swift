@@ -185,7 +185,7 @@ public final class Supervisor {
   private func decide(_ index: Int, _ death: Death, served: Double?) {
     guard case .serving = phase else { return }
     let name = children[index].child.name
-    switch children[index].policy.childDied(servedSeconds: served) {
+    switch children[index].policy.childDied(death.cause, servedSeconds: served) {
     case .restart(let seconds):
       children[index].restartAt = now() + seconds
       let when = seconds == 0 ? "at once" : "in \(seconds) s"

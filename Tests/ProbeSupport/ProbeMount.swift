@@ -14,15 +14,20 @@ public final class ProbeMount {
   public static var isPossible: Bool { obstacle == nil }
 
   /// - Parameter mode: `serve` or `mount`.
-  public init(_ mode: String, _ arguments: [String] = [], program: String = ProbeMount.program) throws {
-    var template = Array("/tmp/fuse-probe-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw ProbeError("no temporary folder") }
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    log = folder + "/log"
+  /// - Parameter over: whose folder and mountpoint to use again.
+  public init(_ mode: String, _ arguments: [String] = [], over: ProbeMount? = nil) throws {
+    if let over {
+      folder = over.folder
+    } else {
+      var template = Array((FileManager.default.temporaryDirectory.path + "/fuse-probe-XXXXXX").utf8CString)
+      guard mkdtemp(&template) != nil else { throw ProbeError("no temporary folder") }
+      folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+    log = folder + (over == nil ? "/log" : "/log-again")
     mkdir(folder + "/mnt", 0o755)
     _ = FileManager.default.createFile(atPath: log, contents: nil)
     process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
+    process.executableURL = URL(fileURLWithPath: Self.program)
     process.arguments = [mode, folder + "/back", folder + "/mnt"] + arguments
     process.standardOutput = FileHandle(forWritingAtPath: log)
     process.standardError = process.standardOutput

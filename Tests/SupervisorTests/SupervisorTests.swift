@@ -84,16 +84,10 @@ struct SupervisorTests {
     dead.process.waitUntilExit()
     try eventually("the mount is dead") { access(dead.path(""), F_OK) == -1 && errno == ENOTCONN }
 
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: ProbeMount.program)
-    process.arguments = ["mount", dead.folder + "/back", dead.folder + "/mnt"]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    try process.run()
-    defer { process.terminate() }
-    let said = String(decoding: pipe.fileHandleForReading.availableData, as: UTF8.self)
-    #expect(said.contains("detached a dead mount"))
-    try eventually("it is mounted again") { access(dead.path(""), F_OK) == 0 }
+    let next = try ProbeMount("mount", over: dead)
+    defer { next.remove() }
+    #expect(next.said.contains("detached a dead mount"))
+    #expect(access(dead.path(""), F_OK) == 0)
 
     let second = run(ProbeMount.program, "mount", dead.folder + "/back", dead.folder + "/mnt")
     #expect(second.code == 1 && second.output.contains("mounted there already"))

@@ -19,6 +19,7 @@ int clinux_memfd_create(const char *name);
 ssize_t clinux_splice(int from, int to, size_t count, unsigned flags);
 ssize_t clinux_tee(int from, int to, size_t count);
 int clinux_pipe_cloexec(int descriptors[2]);
+ssize_t clinux_set_pipe_bytes(int pipe, size_t bytes);
 // A handler that does nothing and does not restart calls: the signal makes a blocking call return EINTR.
 int clinux_install_waking_signal(int signal);
 // By kernel thread number: harmless when that thread has ended, unlike pthread_kill.

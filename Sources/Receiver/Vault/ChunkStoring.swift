@@ -53,6 +53,7 @@ extension VaultWriter {
       // What was stored is durable; the names are settled at the next start at the latest.
       logger.warning("leftover names", metadata: ["reason": "\(error)"])
     }
+    for state in round.toFold.values { state.mustFold = true }
     for state in round.sessions.values where !state.record.isPrepared { prepare(state) }
     return nil
   }
@@ -100,7 +101,7 @@ extension VaultWriter {
       return .recording
     }
     try writePart(upload, replacesPart: known?.place == .part, state, &round)
-    if state.record.isPrepared && upload.index < state.record.folded { state.mustFold = true }
+    if state.record.isPrepared && upload.index < state.record.folded { round.foldLater(state) }
     return .part
   }
 

@@ -80,8 +80,14 @@ extension VaultWriter {
         return
       }
     }
+    let before = state.record
     if state.record.isComplete { reopen(state) }
-    let place = try stored { () throws(IOFailure) in try write(upload, over: known, state, &round) }
+    let place: ChunkRecord.Place
+    do throws(IOFailure) { place = try write(upload, over: known, state, &round) } catch {
+      // Nothing was written that counts, so nothing has changed.
+      state.record = before
+      throw ReceiverError(error)
+    }
     round.change(
       state,
       ChunkRecord(

@@ -27,7 +27,7 @@ struct ChunkPostTests {
   func shards() async throws {
     let (first, second) = (noise(mebibyte, seed: 1), noise(4, seed: 2))
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put(first, as: 5, in: "sess_layout")
       try await uploader.put(second, as: 1005, in: "sess_layout")
     }
@@ -40,7 +40,7 @@ struct ChunkPostTests {
   func folding() async throws {
     let recording = noise(4 * mebibyte + 99, seed: 3)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       for index in [2, 4, 1, 3, 0] { try await uploader.put(chunk(index, of: recording), as: index, in: "sess_a") }
       #expect(try await uploader.send(.get, "/upload/sessions/sess_a").json["size"] as? Int == recording.count)
     }
@@ -53,7 +53,7 @@ struct ChunkPostTests {
   func concurrent() async throws {
     let recording = noise(24 * mebibyte + 5, seed: 4)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await withThrowingTaskGroup(of: Int.self) { group in
         for index in (0..<25).shuffled() {
           group.addTask { try await uploader.put(chunk(index, of: recording), as: index, in: "sess_a").status }
@@ -70,7 +70,7 @@ struct ChunkPostTests {
   func twice() async throws {
     let bytes = noise(5000, seed: 1)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       for index in [0, 0, 9, 9] { #expect(try await uploader.put(bytes, as: index, in: "sess_a").status == 200) }
     }
   }
@@ -79,7 +79,7 @@ struct ChunkPostTests {
   func newerVersion(index: Int) async throws {
     let (old, new) = (noise(mebibyte, seed: 1), noise(mebibyte, seed: 2))
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put(old, as: index, in: "sess_a", version: 1)
       #expect(try await uploader.put(new, as: index, in: "sess_a", version: 2).status == 200)
     }
@@ -93,7 +93,7 @@ struct ChunkPostTests {
   func superseded() async throws {
     let (old, new) = (noise(100, seed: 1), noise(100, seed: 2))
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put(new, as: 0, in: "sess_a", version: 3)
       for version in [2, 3] {
         let answer = try await uploader.put(old, as: 0, in: "sess_a", version: version)
@@ -110,7 +110,7 @@ struct ChunkPostTests {
   func growingTail() async throws {
     let recording = noise(mebibyte + 500, seed: 1)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put(Array(recording[..<4000]), as: 0, in: "sess_a")
       try await uploader.put(Array(recording[mebibyte...]), as: 1, in: "sess_a")
       // Chunk 1 has its place already, but the bytes before it have a gap.
@@ -126,7 +126,7 @@ struct ChunkPostTests {
   func digestMismatch() async throws {
     let digest = Data(SHA256.hash(data: noise(10, seed: 9))).base64EncodedString()
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       let answer = try await uploader.put(
         noise(10, seed: 1), as: 0, in: "sess_a", headers: ["Content-Digest": "sha-256=:\(digest):"])
       #expect(answer.status == 400)
@@ -140,7 +140,7 @@ struct ChunkPostTests {
     let bytes = noise(10, seed: 1)
     let digest = Data(SHA256.hash(data: bytes)).base64EncodedString()
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       for value in ["sha-512=:AAAA:, sha-256=:\(digest):", "md5=:AAAA:"] {
         #expect(try await uploader.put(bytes, as: 0, in: "sess_a", headers: ["Content-Digest": value]).status == 200)
       }
@@ -160,7 +160,7 @@ struct ChunkPostTests {
       ("Upload-Writer", "", "bad_body"),
     ])
   func malformed(header: String, value: String, code: String) async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       let answer = try await uploader.put([1], as: 0, in: "sess_a", headers: [header: value])
       #expect(answer.status == 400)
       #expect(answer.error == code)
@@ -171,7 +171,7 @@ struct ChunkPostTests {
 
   @Test("a body above one chunk is refused, an empty one too")
   func bodySize() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       #expect(try await uploader.put(noise(mebibyte + 1, seed: 1), as: 0, in: "sess_a").error == "too_large")
       #expect(try await uploader.put([], as: 0, in: "sess_a").error == "bad_body")
       #expect(try await uploader.put(noise(mebibyte, seed: 1), as: 0, in: "sess_a").status == 200)
@@ -180,7 +180,7 @@ struct ChunkPostTests {
 
   @Test("once a session has a writer, nobody else may write to it")
   func otherWriter() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       #expect(try await uploader.put([1], as: 0, in: "sess_a", writer: "w1").status == 200)
       #expect(try await uploader.put([2], as: 1, in: "sess_a", writer: "w2").error == "other_writer")
       #expect(try await uploader.put([2], as: 1, in: "sess_a").error == "other_writer")
@@ -195,7 +195,7 @@ struct ChunkPostTests {
     var limits = ReceiverConfiguration.Limits()
     limits.sessionsMax = 2
 
-    try await withReceiver(on: folder, limits: limits) { uploader in
+    try await withReceiver(on: folder, limits: limits) { uploader async throws in
       for name in ["sess_a", "sess_b"] { #expect(try await uploader.put([1], as: 0, in: name).status == 200) }
       #expect(try await uploader.put([1], as: 0, in: "sess_c").status == 507)
       #expect(try await uploader.put([1], as: 1, in: "sess_a").status == 200)

@@ -13,7 +13,7 @@ struct CompletePostTests {
   func whole() async throws {
     let recording = noise(2 * mebibyte + 77, seed: 1)
 
-    let answer = try await withReceiver(on: folder) { uploader in
+    let answer = try await withReceiver(on: folder) { uploader async throws in
       try await uploader.upload(recording, as: "sess_a")
       return try await uploader.complete("sess_a", recording, path: "day 1/é.wav").json
     }
@@ -29,7 +29,7 @@ struct CompletePostTests {
   func manifest() async throws {
     let recording = noise(mebibyte + 1, seed: 1)
 
-    let chain = try await withReceiver(on: folder) { uploader in
+    let chain = try await withReceiver(on: folder) { uploader async throws in
       try await uploader.upload(recording, as: "sess_a")
       try await uploader.announce("sess_a", ["metadata": ["someKey": "value", "snake_key": 3]])
       return try await uploader.complete("sess_a", recording).json["chain"] as? String
@@ -53,7 +53,7 @@ struct CompletePostTests {
   func incomplete() async throws {
     let recording = noise(4 * mebibyte, seed: 1)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put(chunk(0, of: recording), as: 0, in: "sess_a")
       try await uploader.put(noise(mebibyte, seed: 99), as: 2, in: "sess_a")
       let answer = try await uploader.complete("sess_a", recording)
@@ -67,7 +67,7 @@ struct CompletePostTests {
 
   @Test("completing a session that nobody knows names all its chunks as missing")
   func unknown() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       #expect(try await uploader.complete("sess_a", noise(mebibyte + 1, seed: 1)).json["missing"] as? [Int] == [0, 1])
     }
   }
@@ -76,7 +76,7 @@ struct CompletePostTests {
   func twice() async throws {
     let recording = noise(3000, seed: 1)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.upload(recording, as: "sess_a")
       let first = try await uploader.complete("sess_a", recording)
       let inode = try folder.inode("sess_a/take.wav")
@@ -88,7 +88,7 @@ struct CompletePostTests {
 
   @Test("an empty recording is completed without any chunk")
   func empty() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       #expect(try await uploader.complete("sess_a", []).status == 200)
     }
 
@@ -102,7 +102,7 @@ struct CompletePostTests {
     changed.replaceSubrange(4..<12, with: Array("PATCHED!".utf8))
     let new = changed + noise(mebibyte, seed: 2)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.upload(old, as: "sess_a")
       try await uploader.complete("sess_a", old)
       try await uploader.put(chunk(0, of: new), as: 0, in: "sess_a", version: 2)
@@ -124,7 +124,7 @@ struct CompletePostTests {
     let recording = noise(3 * mebibyte, seed: 1)
     let short = Array(recording.prefix(2 * mebibyte))
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.upload(recording, as: "sess_a")
       try await uploader.complete("sess_a", recording)
       #expect(try await uploader.complete("sess_a", short).status == 200)
@@ -137,7 +137,7 @@ struct CompletePostTests {
 
   @Test("names that the receiver needs for itself get an underscore", arguments: ["temp", ".reelfs-manifest.json"])
   func collidingName(name: String) async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put([7], as: 0, in: "sess_a")
       #expect(try await uploader.complete("sess_a", [7], path: name).status == 200)
       #expect(try await uploader.send(.get, "/recordings/studio/\(name)").bytes == [7])
@@ -148,7 +148,7 @@ struct CompletePostTests {
 
   @Test("a later recording at the same path takes the path; the earlier stays in its session's folder")
   func samePath() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       for (session, byte) in [("sess_a", UInt8(1)), ("sess_b", 2)] {
         try await uploader.put([byte], as: 0, in: session)
         #expect(try await uploader.complete(session, [byte]).status == 200)
@@ -164,7 +164,7 @@ struct CompletePostTests {
 
   @Test("a path that needs a folder where a file is does not keep a recording from being completed")
   func pathConflict() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       for (session, path, byte) in [("sess_a", "x", UInt8(1)), ("sess_b", "x/y.wav", 2)] {
         try await uploader.put([byte], as: 0, in: session)
         #expect(try await uploader.complete(session, [byte], path: path).status == 200)
@@ -178,7 +178,7 @@ struct CompletePostTests {
 
   @Test("digests and size must fit together")
   func badBody() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       for body in [
         #"{"size":5,"digests":""}"#, #"{"size":-1,"digests":""}"#, #"{"size":0,"digests":"!"}"#, #"{"digests":""}"#,
         "", "[]", "{", #"{"size":0,"digests":"","path":"x"}"#, #"{"size":99999999999999999,"digests":""}"#,

@@ -16,7 +16,7 @@ struct RecordingGetTests {
   func range(header: String, bytes: Range<Int>) async throws {
     let recording = noise(3000, seed: 1)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.upload(recording, as: "sess_a")
       try await uploader.complete("sess_a", recording)
       let answer = try await uploader.send(.get, "/recordings/studio/take.wav", ["Range": header])
@@ -28,7 +28,7 @@ struct RecordingGetTests {
 
   @Test("a range without bytes is 416, a malformed or multiple one gives the whole")
   func oddRanges() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put([1, 2, 3], as: 0, in: "sess_a")
       try await uploader.complete("sess_a", [1, 2, 3])
       for header in ["bytes=3-", "bytes=-0", "bytes=99999999999999999999-"] {
@@ -48,7 +48,7 @@ struct RecordingGetTests {
   func running() async throws {
     let recording = noise(3 * mebibyte, seed: 1)
 
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.announce("sess_a", ["device": "studio", "path": "live.ts"])
       try await uploader.put(chunk(0, of: recording), as: 0, in: "sess_a")
       try await uploader.put(chunk(2, of: recording), as: 2, in: "sess_a")
@@ -62,7 +62,7 @@ struct RecordingGetTests {
 
   @Test("an unchanged recording is answered 304, HEAD without a body")
   func conditional() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put([1, 2, 3], as: 0, in: "sess_a")
       try await uploader.complete("sess_a", [1, 2, 3])
       let tag = try #require(try await uploader.send(.get, "/recordings/studio/take.wav").headers[.eTag])
@@ -79,7 +79,7 @@ struct RecordingGetTests {
 
   @Test("the listing is paged and names running and whole recordings")
   func listing() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       for (index, name) in ["sess_a", "sess_b", "sess_c"].enumerated() {
         try await uploader.announce(name, ["device": "d", "path": "\(index).wav"])
         try await uploader.put([1], as: 0, in: name)
@@ -101,7 +101,7 @@ struct RecordingGetTests {
     "/recordings/d//x", "/recordings/d",
   ])
   func outside(address: String) async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       let answer = try await uploader.send(.get, address)
       #expect([400, 404].contains(answer.status))
       #expect(["bad_path", "not_found"].contains(answer.error))
@@ -110,7 +110,7 @@ struct RecordingGetTests {
 
   @Test("symbolic links in the data folder are not followed")
   func symbolicLinks() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put([1], as: 0, in: "sess_a")
       try FileManager.default.createSymbolicLink(atPath: folder.data + "/recordings/studio", withDestinationPath: folder.path)
       #expect(try await uploader.complete("sess_a", [1]).status == 200)

@@ -12,7 +12,7 @@ struct ServerTests {
 
   @Test("everything but health needs the token; a wrong one is refused there too")
   func token() async throws {
-    try await withReceiver(on: folder, token: "secret") { uploader in
+    try await withReceiver(on: folder, token: "secret") { uploader async throws in
       #expect(try await uploader.send(.get, "/healthz").status == 200)
       for value in ["Bearer wrong", "Basic secret", "Bearer", "secret"] {
         #expect(try await uploader.send(.get, "/healthz", ["Authorization": value]).status == 401)
@@ -26,7 +26,7 @@ struct ServerTests {
 
   @Test("unknown addresses and methods are answered in JSON")
   func unknownRoutes() async throws {
-    try await withReceiver(on: folder) { uploader in
+    try await withReceiver(on: folder) { uploader async throws in
       #expect(try await uploader.send(.get, "/").error == "not_found")
       let wrong = try await uploader.send(.delete, "/upload/chunk")
       #expect(wrong.status == 405)
@@ -59,7 +59,7 @@ struct ServerTests {
   func live() async throws {
     let recording = noise(2 * mebibyte + 3, seed: 1)
 
-    try await withReceiver(on: folder, live: true) { uploader in
+    try await withReceiver(on: folder, live: true) { uploader async throws in
       #expect(try await uploader.put(noise(3 * mebibyte, seed: 2), as: 0, in: "sess_a").status == 413)
       try await uploader.upload(recording, as: "sess_a")
       #expect(try await uploader.complete("sess_a", recording).status == 200)
@@ -72,7 +72,7 @@ struct ServerTests {
     var limits = ReceiverConfiguration.Limits()
     limits.bodiesMax = 0
 
-    try await withReceiver(on: folder, limits: limits) { uploader in
+    try await withReceiver(on: folder, limits: limits) { uploader async throws in
       let answer = try await uploader.put([1], as: 0, in: "sess_a")
       #expect(answer.status == 503)
       #expect(answer.error == "busy")

@@ -51,7 +51,11 @@ final class Catalog: Sendable {
     do { return try await pool.read(body) } catch { throw CatalogError(error) }
   }
 
+  /// Moves everything from the write-ahead log into the file, and closes it.
   func close() throws(CatalogError) {
-    do { try pool.close() } catch { throw CatalogError(error) }
+    do {
+      try pool.writeWithoutTransaction { db in _ = try db.checkpoint(.truncate) }
+      try pool.close()
+    } catch { throw CatalogError(error) }
   }
 }

@@ -8,12 +8,15 @@ enum CatalogOpening {
       let catalog = try Catalog(path: folder.catalogPath)
       let isEmpty = try catalog.read { db in try SessionRecord.count(db) == 0 }
       guard isEmpty, try hasSessions(folder) else { return catalog }
-      // A file that was cut to nothing opens as a new, empty one.
+      // A file that is missing or was cut to nothing opens as a new, empty one.
       try catalog.close()
-      return try setAsideAndRebuild(folder, logger, because: "it is empty although there are sessions")
+      return try rebuild(folder, logger, because: "it is empty although there are sessions", asideName: nil)
     } catch {
       guard error.isDamage else { throw ReceiverError(error) }
-      do throws(CatalogError) { return try setAsideAndRebuild(folder, logger, because: error.description) } catch {
+      do throws(CatalogError) {
+        return try rebuild(
+          folder, logger, because: error.description, asideName: DataFolder.catalogName + ".damaged-\(VaultWriter.now)")
+      } catch {
         throw ReceiverError(error)
       }
     }
@@ -25,28 +28,29 @@ enum CatalogOpening {
     }
   }
 
-  private static func setAsideAndRebuild(
-    _ folder: DataFolder, _ logger: Logger, because reason: String
+  /// - Parameter asideName: what the damaged catalog is called from now on; nil: there is nothing in it to keep.
+  private static func rebuild(
+    _ folder: DataFolder, _ logger: Logger, because reason: String, asideName: String?
   ) throws(CatalogError) -> Catalog {
     let name = DataFolder.catalogName
     let newName = name + ".new"
-    let asideName = name + ".damaged-\(VaultWriter.now)"
     do throws(IOFailure) {
       for ending in ["", "-wal", "-shm"] { try folder.root.remove(EntryName(internal: newName + ending)) }
     } catch { throw CatalogError(error) }
     logger.warning(
-      "the catalog is rebuilt from the data", metadata: ["reason": "\(reason)", "set_aside": "\(asideName)"])
+      "the catalog is rebuilt from the data", metadata: ["reason": "\(reason)", "set_aside": "\(asideName ?? "nothing")"])
 
     let rebuilt = try Catalog(path: folder.path + "/" + newName)
     let count = try CatalogRebuild(folder: folder, catalog: rebuilt, logger: logger).run()
-    // Closing moves everything from the write-ahead log into the file.
     try rebuilt.close()
 
     do throws(IOFailure) {
       for ending in ["", "-wal", "-shm"] {
         let old = EntryName(internal: name + ending)
-        if try folder.root.attributes(old) != nil {
+        if let asideName, try folder.root.attributes(old) != nil {
           try folder.root.rename(old, to: folder.root, as: EntryName(internal: asideName + ending))
+        } else {
+          try folder.root.remove(old)
         }
       }
       try folder.root.rename(EntryName(internal: newName), to: folder.root, as: EntryName(internal: name))

@@ -6,8 +6,11 @@ struct SessionEndpoint: Sendable {
   let vault: Vault
   let catalog: Catalog
   let limits: ReceiverConfiguration.Limits
-  /// Completions may be large; one at a time keeps memory bounded.
-  let completionBudget = BodyBudget(bodiesMax: 4)
+  /// Completions of recordings up to 100 GB, some MiB each while they are decoded.
+  let completionBudget = BodyBudget(bodiesMax: 8)
+  /// Longer ones take a hundred MiB while they are decoded: one at a time.
+  let longCompletionBudget = BodyBudget(bodiesMax: 1)
+  static let longCompletionBytes = 4 << 20
 
   /// Chunks in one report.
   static let pageMax = 10_000
@@ -27,8 +30,10 @@ struct SessionEndpoint: Sendable {
   }
 
   func complete(_ request: Request, _ name: SessionName) async throws(ReceiverError) -> Response {
-    try completionBudget.take()
-    defer { completionBudget.release() }
+    let isLong = (request.contentLength ?? .max) > Self.longCompletionBytes
+    let budget = isLong ? longCompletionBudget : completionBudget
+    try budget.take()
+    defer { budget.release() }
     let body = try await request.decode(CompletionBody.self, bytesMax: limits.completionBytesMax)
     let recording = try await vault.complete(try body.completion(session: name))
     return Reply.json(

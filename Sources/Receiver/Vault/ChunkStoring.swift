@@ -53,6 +53,7 @@ extension VaultWriter {
       // What was stored is durable; the names are settled at the next start at the latest.
       logger.warning("leftover names", metadata: ["reason": "\(error)"])
     }
+    for state in round.toFold.values { state.mustFold = true }
     for state in round.sessions.values where !state.record.isPrepared { prepare(state) }
     return nil
   }
@@ -79,8 +80,14 @@ extension VaultWriter {
         return
       }
     }
+    let before = state.record
     if state.record.isComplete { reopen(state) }
-    let place = try stored { () throws(IOFailure) in try write(upload, over: known, state, &round) }
+    let place: ChunkRecord.Place
+    do throws(IOFailure) { place = try write(upload, over: known, state, &round) } catch {
+      // Nothing was written that counts, so nothing has changed.
+      state.record = before
+      throw ReceiverError(error)
+    }
     round.change(
       state,
       ChunkRecord(
@@ -100,7 +107,7 @@ extension VaultWriter {
       return .recording
     }
     try writePart(upload, replacesPart: known?.place == .part, state, &round)
-    if state.record.isPrepared && upload.index < state.record.folded { state.mustFold = true }
+    if state.record.isPrepared && upload.index < state.record.folded { round.foldLater(state) }
     return .part
   }
 

@@ -26,12 +26,18 @@ extension VaultWriter {
       forget(state, because: error)
       throw error
     }
+    if let link { forgetLink(link, except: state) }
     if record.isComplete {
       state.closeFiles()
       do throws(IOFailure) { try folder.root.directory(record.id.folderName).removeTree(DataFolder.tempName) } catch {
         logger.warning("leftovers", metadata: ["session": "\(record.id)", "reason": "\(error)"])
       }
     }
+  }
+
+  /// What `takeLink` did in the catalog, for the rows in memory.
+  private func forgetLink(_ link: [UInt8], except owner: SessionState) {
+    for state in sessions.values where state !== owner && state.record.link == link { state.record.link = nil }
   }
 
   private func nameWhole(_ state: SessionState, _ path: RecordingPath) throws(IOFailure) {

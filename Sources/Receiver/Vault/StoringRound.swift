@@ -11,6 +11,8 @@ struct StoringRound {
 
   private(set) var changes: [ChunkKey: ChunkRecord] = [:]
   private(set) var sessions: [SessionName: SessionState] = [:]
+  /// Sessions with a new part over folded bytes: it is folded only after it is committed.
+  private(set) var toFold: [SessionName: SessionState] = [:]
   private var files: [ObjectIdentifier: OpenFile] = [:]
   private var directories: [ObjectIdentifier: Directory] = [:]
   private var afterCommit: [Name] = []
@@ -29,6 +31,8 @@ struct StoringRound {
   }
 
   mutating func touch(_ state: SessionState) { sessions[state.record.id] = state }
+
+  mutating func foldLater(_ state: SessionState) { toFold[state.record.id] = state }
 
   mutating func change(_ state: SessionState, _ chunk: ChunkRecord) {
     touch(state)

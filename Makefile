@@ -1,0 +1,41 @@
+# reelfs: `make run` to see it work, `make test` to check it. `make help` lists the rest.
+#
+# REELFS_WARNINGS_AS_ERRORS=1 makes every warning in our own targets an error (Package.swift reads it; .ci/run sets it).
+# Changing it rebuilds everything, so it is the same for all targets of one checkout.
+
+BUILD  := .build/release
+REELFS := $(BUILD)/reelfs
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test simulate mutations bench clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup:  ## install the Debian packages that are missing
+	@mount-scripts/setup-debian.sh
+
+build:  ## the program, optimized: .build/release/reelfs
+	swift build -c release
+
+run: setup  ## build, mount ./Recordings, record a few seconds into it, and leave it mounted
+	swift build -c release --product reelfs
+	REELFS=$(REELFS) mount-scripts/demo.sh
+
+test: setup  ## all tests: one optimized build, then its tests
+	swift build -c release --build-tests
+	swift test -c release --skip-build --disable-xctest
+
+simulate:  ## the uploader against simulated faults: SEEDS=20000, or SEED=26 TRACE=1
+	swift build -c release --product simulate
+	$(BUILD)/simulate
+
+mutations:  ## plants bugs into the core one by one; the simulation must find each
+	python3 Tests/Mutations/run.py
+
+bench:  ## measure beside passthrough_ll and rclone, as JSON lines: SIZE=2G REPS=3 PEERS=reelfs,rclone
+	swift build -c release --product reelfs
+	REELFS=$(REELFS) python3 Tests/Bench/bench.py
+
+clean:  ## remove what was built; recordings and state stay
+	rm -rf .build

@@ -4,11 +4,11 @@ import Glibc
 import Testing
 
 /// `user.sync.*`: what a recording says of itself.
-@Suite("Attributes", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"), .timeLimit(.minutes(1)))
+@Suite("Attributes", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))
 struct AttributeTests {
   @Test("a synced recording says so in every attribute")
-  func synced() throws {
-    try withMount { world in
+  func synced() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(2 * mebibyte + 5))
       try world.waitUntilSynced("take")
 
@@ -30,8 +30,8 @@ struct AttributeTests {
   }
 
   @Test("a synced recording tells the digest of its content", .enabled(if: Machine.has("sha256sum")))
-  func digest() throws {
-    try withMount { world in
+  func digest() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(mebibyte + 5))
       try world.waitUntilSynced("take")
 
@@ -41,8 +41,8 @@ struct AttributeTests {
   }
 
   @Test("attributes are listed, so that getfattr -d shows them")
-  func listed() throws {
-    try withMount { world in
+  func listed() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(10))
       try world.waitUntilSynced("take")
 
@@ -55,8 +55,8 @@ struct AttributeTests {
   }
 
   @Test("with --hide-xattrs they are not listed, and still there")
-  func hidden() throws {
-    try withMount("--hide-xattrs") { world in
+  func hidden() async throws {
+    try await withMount("--hide-xattrs") { world in
       try Files.write(world.path("take"), noise(10))
       try Files.setAttribute("user.own", "1", of: world.path("take"))
 
@@ -66,8 +66,8 @@ struct AttributeTests {
   }
 
   @Test("json holds all of it", arguments: ["take", ""])
-  func json(name: String) throws {
-    try withMount { world in
+  func json(name: String) async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(1_000))
       try world.waitUntilSynced("take")
 
@@ -80,8 +80,8 @@ struct AttributeTests {
   }
 
   @Test("a folder and the root sum what is below them")
-  func folders() throws {
-    try withMount { world in
+  func folders() async throws {
+    try await withMount { world in
       try world.shell("mkdir -p $MNT/a/b")
       try Files.write(world.path("a/one"), noise(1_000))
       try Files.write(world.path("a/b/two"), noise(2_000))
@@ -95,8 +95,8 @@ struct AttributeTests {
   }
 
   @Test("the worst status below a folder is the folder's")
-  func worstFirst() throws {
-    try withMount { world in
+  func worstFirst() async throws {
+    try await withMount { world in
       try Files.makeFolder(world.path("a"))
       for name in ["one", "two"] { try Files.write(world.path("a/\(name)"), noise(1_000)) }
       try world.waitUntilSynced("a/one", "a/two")
@@ -111,8 +111,8 @@ struct AttributeTests {
   }
 
   @Test("setting or removing one that is read-only succeeds and changes nothing")
-  func readOnly() throws {
-    try withMount { world in
+  func readOnly() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(10))
       try world.waitUntilSynced("take")
 
@@ -125,8 +125,8 @@ struct AttributeTests {
   }
 
   @Test("priority and hold can be set, and a wrong value is refused")
-  func settable() throws {
-    try withMount { world in
+  func settable() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(10))
       try world.waitUntilSynced("take")
 
@@ -141,8 +141,8 @@ struct AttributeTests {
   }
 
   @Test("a held recording waits, and goes on when it is released")
-  func hold() throws {
-    try withMount { world in
+  func hold() async throws {
+    try await withMount { world in
       let file = try OpenFile(world.path("take"), O_WRONLY | O_CREAT)
       try Files.setAttribute("user.sync.hold", "1", of: world.path("take"))
       try world.wait(for: "paused", of: "take")
@@ -159,8 +159,8 @@ struct AttributeTests {
   }
 
   @Test("the user's own attributes are kept, listed, replaced and removed as on a disk")
-  func own() throws {
-    try withMount { world in
+  func own() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), [])
       let (create, replace): (Int32, Int32) = (1, 2)
       try Files.setAttribute("user.scene", "12", of: world.path("take"), flags: create)

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Habits of recorders and copying programs that a file system which uploads must not stumble over.
-@Suite("Habits of recorders", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"), .timeLimit(.minutes(1)))
+@Suite("Habits of recorders", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))
 struct HabitTests {
   @Test(
     "what a program copies in arrives byte for byte",
@@ -17,9 +17,9 @@ struct HabitTests {
       "dd if=$DIR/source of=$MNT/copy bs=1M oflag=direct iflag=fullblock",
       "cat <$DIR/source >>$MNT/copy",
     ])
-  func copies(command: String) throws {
+  func copies(command: String) async throws {
     guard Machine.has(String(command.prefix { $0 != " " })) else { return }
-    try withMount { world in
+    try await withMount { world in
       let bytes = noise(3 * mebibyte + 4_321)
       try Files.write(Path(world.folder) / "source", bytes)
 
@@ -32,8 +32,8 @@ struct HabitTests {
   }
 
   @Test("cp -a keeps times, mode and the user's own attributes, also of a copy out of the mount")
-  func archiveCopy() throws {
-    try withMount { world in
+  func archiveCopy() async throws {
+    try await withMount { world in
       try Files.write(world.path("original"), noise(5_000))
       try Files.setAttribute("user.take", "7", of: world.path("original"))
       try world.shell("chmod 640 $MNT/original; touch -d '2001-02-03 04:05:06.789 UTC' $MNT/original")
@@ -51,8 +51,8 @@ struct HabitTests {
 
   @Test("rsync over an older copy arrives as the new one", .enabled(if: Machine.has("rsync"), "rsync is not installed"),
     arguments: ["", "--inplace", "--inplace --no-whole-file"])
-  func rsyncAgain(flags: String) throws {
-    try withMount { world in
+  func rsyncAgain(flags: String) async throws {
+    try await withMount { world in
       var bytes = noise(3 * mebibyte)
       try Files.write(Path(world.folder) / "source", bytes)
       try world.shell("rsync -t \(flags) $DIR/source $MNT/copy")
@@ -71,8 +71,8 @@ struct HabitTests {
   }
 
   @Test("a recording that is renamed right after its close arrives under its new name")
-  func renameAfterClose() throws {
-    try withMount { world in
+  func renameAfterClose() async throws {
+    try await withMount { world in
       let bytes = noise(2 * mebibyte + 77)
       try Files.write(world.path("take.wav.part"), bytes)
       try Files.rename(world.path("take.wav.part"), to: world.path("take.wav"))
@@ -86,8 +86,8 @@ struct HabitTests {
   }
 
   @Test("a recording that was synced and is renamed later appears under its new name at the receiver")
-  func renameLater() throws {
-    try withMount { world in
+  func renameLater() async throws {
+    try await withMount { world in
       try Files.write(world.path("before"), noise(10_000))
       try world.waitUntilSynced("before")
       let session = try #require(world.attribute("session", of: "before"))
@@ -103,8 +103,8 @@ struct HabitTests {
   }
 
   @Test("renaming a folder renames every recording in it at the receiver")
-  func renameFolder() throws {
-    try withMount("--device", "cam") { world in
+  func renameFolder() async throws {
+    try await withMount("--device", "cam") { world in
       try Files.makeFolder(world.path("day1"))
       for name in ["a", "b", "c"] { try Files.write(world.path("day1/\(name)"), noise(1_000)) }
       try world.waitUntilSynced("day1/a", "day1/b", "day1/c")
@@ -122,8 +122,8 @@ struct HabitTests {
   }
 
   @Test("two writers of one recording, as OBS has them, end in what both wrote")
-  func doubleOpen() throws {
-    try withMount { world in
+  func doubleOpen() async throws {
+    try await withMount { world in
       let first = try OpenFile(world.path("obs.mkv"), O_WRONLY | O_CREAT | O_TRUNC)
       try first.write(noise(2 * mebibyte))
       let second = try OpenFile(world.path("obs.mkv"), O_RDWR)
@@ -140,8 +140,8 @@ struct HabitTests {
   }
 
   @Test("a recording that is opened again goes on as the same session and sends only what is new")
-  func reopening() throws {
-    try withMount { world in
+  func reopening() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(3 * mebibyte))
       try world.waitUntilSynced("take")
       let session = world.attribute("session", of: "take")
@@ -158,8 +158,8 @@ struct HabitTests {
   }
 
   @Test("a file renamed over an open recording takes its name, and the open one can still be read")
-  func renameOver() throws {
-    try withMount { world in
+  func renameOver() async throws {
+    try await withMount { world in
       let (old, new) = (noise(mebibyte + 1, seed: 1), noise(mebibyte + 2, seed: 2))
       let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
       try file.write(old)
@@ -178,8 +178,8 @@ struct HabitTests {
   }
 
   @Test("a recording that is deleted while open can be read and written on, and leaves the queue")
-  func unlinkOpen() throws {
-    try withMount { world in
+  func unlinkOpen() async throws {
+    try await withMount { world in
       let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
       try file.write(noise(mebibyte))
       let session = try #require(world.attribute("session", of: "take"))
@@ -198,8 +198,8 @@ struct HabitTests {
   }
 
   @Test("O_TRUNC begins the same recording anew, and what it was before is not mixed in")
-  func truncatingOpen() throws {
-    try withMount { world in
+  func truncatingOpen() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(3 * mebibyte + 10, seed: 1))
       try world.waitUntilSynced("take")
 
@@ -214,8 +214,8 @@ struct HabitTests {
   }
 
   @Test("an empty recording arrives")
-  func empty() throws {
-    try withMount { world in
+  func empty() async throws {
+    try await withMount { world in
       try Files.write(world.path("empty"), [])
       try world.waitUntilSynced("empty")
 
@@ -224,8 +224,8 @@ struct HabitTests {
   }
 
   @Test("truncating to a smaller size, within and at the border of a chunk, arrives", arguments: [0, 5, mebibyte, mebibyte + 1])
-  func truncateDown(size: Int) throws {
-    try withMount { world in
+  func truncateDown(size: Int) async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(2 * mebibyte + 99))
       try world.waitUntilSynced("take")
 
@@ -239,8 +239,8 @@ struct HabitTests {
   }
 
   @Test("truncating down and writing further again does not bring old bytes back")
-  func truncateAndGrow() throws {
-    try withMount { world in
+  func truncateAndGrow() async throws {
+    try await withMount { world in
       let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
       try file.write(noise(2 * mebibyte))
       try file.truncate(to: 1_000)
@@ -255,8 +255,8 @@ struct HabitTests {
   }
 
   @Test("holes are zeros at the receiver, and stay holes here")
-  func holes() throws {
-    try withMount { world in
+  func holes() async throws {
+    try await withMount { world in
       let file = try OpenFile(world.path("sparse"), O_RDWR | O_CREAT)
       try file.write([1], at: 0)
       try file.write([2], at: 5 * mebibyte + 17)
@@ -276,8 +276,8 @@ struct HabitTests {
   }
 
   @Test("space reserved with fallocate counts as zeros, and with KEEP_SIZE not at all", .enabled(if: Machine.has("fallocate")))
-  func allocating() throws {
-    try withMount { world in
+  func allocating() async throws {
+    try await withMount { world in
       try world.shell("fallocate -l 3145728 $MNT/reserved; printf abc | dd of=$MNT/reserved conv=notrunc status=none")
       try world.shell("fallocate -n -l 3145728 $MNT/kept; printf abc >>$MNT/kept")
       try world.waitUntilSynced("reserved", "kept")
@@ -289,8 +289,8 @@ struct HabitTests {
   }
 
   @Test("a hole punched into a synced recording arrives as zeros", .enabled(if: Machine.has("fallocate")))
-  func punching() throws {
-    try withMount { world in
+  func punching() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(3 * mebibyte))
       try world.waitUntilSynced("take")
 
@@ -305,8 +305,8 @@ struct HabitTests {
   }
 
   @Test("a header patched in a synced recording of 9 MiB costs one chunk")
-  func headerPatch() throws {
-    try withMount { world in
+  func headerPatch() async throws {
+    try await withMount { world in
       try Files.write(world.path("take.wav"), noise(9 * mebibyte))
       try world.waitUntilSynced("take.wav")
 
@@ -323,8 +323,8 @@ struct HabitTests {
   }
 
   @Test("bytes changed through a shared memory map arrive")
-  func memoryMap() throws {
-    try withMount { world in
+  func memoryMap() async throws {
+    try await withMount { world in
       try Files.write(world.path("take"), noise(2 * mebibyte))
       try world.waitUntilSynced("take")
 
@@ -344,8 +344,8 @@ struct HabitTests {
   }
 
   @Test("a recording is on its way while it is still being written")
-  func whileWriting() throws {
-    try withMount { world in
+  func whileWriting() async throws {
+    try await withMount { world in
       let file = try OpenFile(world.path("take"), O_WRONLY | O_CREAT)
       try file.write(noise(3 * mebibyte + 5))
 
@@ -362,8 +362,8 @@ struct HabitTests {
   }
 
   @Test("a hot chunk is sent when it has been quiet, not at each write")
-  func hotChunk() throws {
-    try withMount { world in
+  func hotChunk() async throws {
+    try await withMount { world in
       let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
       try file.write(noise(mebibyte))
       try eventually("it was sent once") { try world.uploads(of: "take")[0] == 1 }

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Names are bytes.
-@Suite("Names", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"), .timeLimit(.minutes(1)))
+@Suite("Names", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))
 struct NameTests {
   @Test(
     "a recording of any name arrives under that name",
@@ -12,8 +12,8 @@ struct NameTests {
       Array("a\"b\\c'd".utf8), Array("%2e%2e".utf8), Array("tab\there".utf8), Array(" ".utf8), Array("...".utf8),
       [UInt8](repeating: UInt8(ascii: "x"), count: 255),
     ])
-  func anyName(name: [UInt8]) throws {
-    try withMount { world in
+  func anyName(name: [UInt8]) async throws {
+    try await withMount { world in
       try Files.write(world.path(Path(name)), noise(2_000))
       try world.waitUntilSynced(Path(name))
 
@@ -23,8 +23,8 @@ struct NameTests {
   }
 
   @Test("a recording whose name is not UTF-8 arrives, and its name survives here")
-  func bytesThatAreNoText() throws {
-    try withMount { world in
+  func bytesThatAreNoText() async throws {
+    try await withMount { world in
       let name: [UInt8] = [0xFF, 0xC0, UInt8(ascii: "a"), 0x80]
       try Files.write(world.path(Path(name)), noise(2_000))
       try world.waitUntilSynced(Path(name))
@@ -38,8 +38,8 @@ struct NameTests {
   }
 
   @Test("a name longer than 255 bytes is refused as on a disk")
-  func tooLong() throws {
-    try withMount { world in
+  func tooLong() async throws {
+    try await withMount { world in
       let name = Path([UInt8](repeating: UInt8(ascii: "x"), count: 256))
 
       #expect(errorCode { try Files.write(world.path(name), []) } == ENAMETOOLONG)
@@ -47,8 +47,8 @@ struct NameTests {
   }
 
   @Test("recordings deep in folders arrive at the same place at the receiver")
-  func deepFolders() throws {
-    try withMount("--device", "cam 1".replacing(" ", with: "-")) { world in
+  func deepFolders() async throws {
+    try await withMount("--device", "cam 1".replacing(" ", with: "-")) { world in
       try world.shell("mkdir -p \"$MNT/studio/day 1/é\"")
       try Files.write(world.path("studio/day 1/é/take"), noise(3_000))
       try world.waitUntilSynced("studio/day 1/é/take")
@@ -60,8 +60,8 @@ struct NameTests {
   }
 
   @Test("two recordings of one name in two folders do not meet at the receiver")
-  func sameName() throws {
-    try withMount { world in
+  func sameName() async throws {
+    try await withMount { world in
       for folder in ["a", "b"] {
         try Files.makeFolder(world.path("\(folder)"))
         try Files.write(world.path("\(folder)/take"), Array(folder.utf8))

@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Real recorders, and what each of them does that a copy does not.
-@Suite("Real recorders", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"), .timeLimit(.minutes(1)))
+@Suite("Real recorders", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))
 struct RecorderTests {
   private static let hasFFmpeg = Machine.has("ffmpeg")
   private static let picture = "-f lavfi -i testsrc=size=320x240:rate=25"
@@ -18,8 +18,8 @@ struct RecorderTests {
       ("take.mkv", "-c:v mpeg4"),
       ("take.ts", "-c:v mpeg2video"),
     ])
-  func ffmpegFilms(name: String, options: String) throws {
-    try withMount { world in
+  func ffmpegFilms(name: String, options: String) async throws {
+    try await withMount { world in
       try world.shell(
         "ffmpeg -v error \(Self.picture) \(Self.tone) -t 3 \(options) -b:v 8M -c:a aac \"$MNT/\(name)\"")
 
@@ -29,8 +29,8 @@ struct RecorderTests {
   }
 
   @Test("the sizes that a WAV recorder writes at its end cost one chunk", .enabled(if: hasFFmpeg, "ffmpeg is not installed"))
-  func wavHeader() throws {
-    try withMount { world in
+  func wavHeader() async throws {
+    try await withMount { world in
       // 96 kHz, four bytes, two channels: 15 s are 11 MiB; paced, so that the first chunk has left when the end comes.
       try world.shell("ffmpeg -v error -readrate 4 \(Self.tone) -t 15 -ar 96000 -ac 2 -c:a pcm_s32le \"$MNT/take.wav\"")
       try world.waitUntilSynced("take.wav")
@@ -45,8 +45,8 @@ struct RecorderTests {
   }
 
   @Test("the index that an MP4 recorder writes at its end costs its chunks", .enabled(if: hasFFmpeg, "ffmpeg is not installed"))
-  func mp4Index() throws {
-    try withMount { world in
+  func mp4Index() async throws {
+    try await withMount { world in
       try world.shell(
         "ffmpeg -v error -readrate 3 -f lavfi -i testsrc=size=640x480:rate=25 -t 9 -c:v mjpeg -q:v 1 -f mp4 "
           + "-vf noise=alls=40:allf=t \"$MNT/take.mp4\"")
@@ -61,8 +61,8 @@ struct RecorderTests {
 
   @Test("what sox records arrives byte for byte", .enabled(if: Machine.has("sox"), "sox is not installed"),
     arguments: ["tone.wav", "tone.flac"])
-  func sox(name: String) throws {
-    try withMount { world in
+  func sox(name: String) async throws {
+    try await withMount { world in
       try world.shell("sox -q -n -r 48000 -c 2 \"$MNT/\(name)\" synth 12 whitenoise gain -3")
 
       try world.waitUntilSynced("\(name)")
@@ -73,8 +73,8 @@ struct RecorderTests {
   @Test(
     "a ring of captures that overwrites its oldest file arrives as it is at the end",
     .enabled(if: Machine.has("tcpdump", "python3") && Machine.isRoot, "tcpdump, python3 or the rights for it are missing"))
-  func tcpdumpRing() throws {
-    try withMount { world in
+  func tcpdumpRing() async throws {
+    try await withMount { world in
       let capture = try world.start([
         "tcpdump", "-Z", "root", "-i", "lo", "-U", "-C", "1", "-W", "3", "-w", world.mountpoint + "/ring", "udp port 9",
       ])
@@ -104,8 +104,8 @@ struct RecorderTests {
   @Test(
     "998 header patches do not upload the first chunk hundreds of times",
     .enabled(if: Machine.has("python3"), "python3 is not installed"))
-  func pythonWave() throws {
-    try withMount { world in
+  func pythonWave() async throws {
+    try await withMount { world in
       // `writeframes` patches the header after each block, unlike `writeframesraw`.
       try world.shell(
         """

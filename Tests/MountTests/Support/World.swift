@@ -219,15 +219,17 @@ final class World: Sendable {
 }
 
 /// Runs `body` with a folder of its own, in which nothing runs yet; ends and removes everything afterwards.
-func withWorld(_ body: (World) throws -> Void) throws {
-  let world = try World()
-  defer { world.remove() }
-  try body(world)
+func withWorld(_ body: (World) throws -> Void) async throws {
+  try await withTaskExecutorPreference(MountThreads.shared) {
+    let world = try World()
+    defer { world.remove() }
+    try body(world)
+  }
 }
 
 /// The same with a receiver, and a mount that uploads to it.
-func withMount(_ flags: String..., body: (World) throws -> Void) throws {
-  try withWorld { world in
+func withMount(_ flags: String..., body: (World) throws -> Void) async throws {
+  try await withWorld { world in
     try world.startReceiver()
     try world.startMount(flags, to: world.receiverURL)
     try body(world)

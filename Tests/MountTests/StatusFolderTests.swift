@@ -37,12 +37,12 @@ struct StatusFolderTests {
     try await withMount { world in
       try Files.write(world.path("take"), noise(1_000))
       try world.waitUntilSynced("take")
+      try eventually("the last line is there") { world.attribute("sha256", of: "take") != nil }
 
       let file = try OpenFile(world.statusPath("\(page)"), O_RDONLY)
       let size = try Int(file.status().st_size)
       let bytes = try file.read(at: 0, count: 100_000)
       try file.close()
-      // Times in them have a fixed width.
       #expect(size > 0)
       #expect(bytes.count == size)
       #expect(try world.shell("cat $MNT/.status/\(page)").utf8.count == size)

@@ -51,7 +51,8 @@ public struct Receiver: Service {
       tokenCheck: TokenCheck(token: configuration.token),
       chunks: ChunkEndpoint(vault: vault, budget: BodyBudget(bodiesMax: configuration.limits.bodiesMax)),
       sessions: SessionEndpoint(vault: vault, catalog: catalog, limits: configuration.limits),
-      recordings: RecordingEndpoint(folder: folder, catalog: catalog))
+      recordings: RecordingEndpoint(folder: folder, catalog: catalog),
+      chunkReads: ChunkReadEndpoint(folder: folder, catalog: catalog))
   }
 
   /// Serves until the surrounding service group shuts down. Call once.

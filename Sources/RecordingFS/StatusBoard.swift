@@ -15,6 +15,12 @@ public final class StatusBoard: Sendable {
 
   public init() {}
 
+  /// Chunks are on their way, and nothing is known to keep them from arriving.
+  public var isStoring: Bool {
+    let summary = summary
+    return summary.connection == .online && !summary.isPausedByUser && summary.journalError == nil && summary.inFlight > 0
+  }
+
   var summary: UploadSummary { state.withLock { $0.summary } }
   var counters: MetricsPage.Counters { state.withLock { $0.counters } }
 

@@ -169,6 +169,16 @@ public enum Backing {
     return bytes
   }
 
+  /// Writes all of `bytes` at `offset`.
+  public static func write(_ bytes: [UInt8], to file: FileDescriptor, at offset: Int64) throws(SpoolError) {
+    var done = 0
+    while done < bytes.count {
+      done += try call("write") {
+        bytes.withUnsafeBytes { pwrite(file.rawValue, $0.baseAddress! + done, bytes.count - done, Int(offset) + done) }
+      }
+    }
+  }
+
   // MARK: Extended attributes (paths are absolute or relative to the working folder: the calls know no `at` form)
 
   public static func attribute(_ name: [UInt8], of path: [UInt8]) throws(SpoolError) -> [UInt8] {

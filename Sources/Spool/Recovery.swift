@@ -41,6 +41,7 @@ public struct Recovery {
         spool.tree.remember(item.inode, as: item.name, in: parent)
         if item.type == UInt32(S_IFREG) { found.append((item.inode, path)) }
       }
+      countUsage(found)
       var seen: Set<SessionID> = []
       for (inode, path) in found { reconcile(inode, path, rows, &seen) }
       for session in rows.keys.sorted() where !seen.contains(session) {
@@ -50,6 +51,18 @@ public struct Recovery {
     }
     removeOrphans()
     return restored.map { .restored($0, $1) }
+  }
+
+  /// Adds up what the recordings take of the disk; those that are open count themselves.
+  private func countUsage(_ found: [(inode: UInt64, path: [UInt8])]) {
+    for (inode, path) in found {
+      if let recording = spool.knownRecording(inode) {
+        recording.count()
+      } else if let backing = try? Backing.status(path, in: spool.tree.root) {
+        spool.usage.add(backing.blocks * 512)
+      }
+    }
+    spool.usage.setComplete()
   }
 
   private mutating func reconcile(

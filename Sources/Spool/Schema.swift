@@ -26,6 +26,8 @@ enum Schema {
             bytes INTEGER NOT NULL, digest BLOB, at REAL NOT NULL, PRIMARY KEY (session, idx)
           ) STRICT, WITHOUT ROWID;
           CREATE INDEX chunks_pending ON chunks (session, idx) WHERE state < 2;
+          CREATE INDEX chunks_stored ON chunks (at) WHERE state = 2;
+          CREATE INDEX chunks_evicted ON chunks (session, idx) WHERE state = 3;
           CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
           """)
     }

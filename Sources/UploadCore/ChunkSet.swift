@@ -45,4 +45,5 @@ public struct ChunkSet: Sendable, Equatable {
   }
 
   public var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+  public var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 }

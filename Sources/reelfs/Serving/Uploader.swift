@@ -38,10 +38,14 @@ final class Uploader: Sendable {
       caFile: configuration.caFile)
     var seal = SealPolicy()
     seal.maxLag = configuration.maxLag
+    let fetcher = ChunkFetcher(
+      destination: destination, clock: SystemClock(), stallTimeout: configuration.policy.uploadTimeout)
+    let board = board
     spool = Spool(
       tree: try SpoolTree(recordings: state.recordings, orphans: state.orphans),
       journal: try Journal(path: state.journal.string), clock: SystemClock(), sealPolicy: seal,
-      settleTime: configuration.settle, wake: { wake.wake() })
+      settleTime: configuration.settle, quota: configuration.quota, isStoring: { board.isStoring },
+      fetchChunk: { try fetcher.fetch($0) }, wake: { wake.wake() })
     reader = StatusReader(spool: spool, board: board, destination: baseURL)
     log = try EventLog(path: state.path.appending("events.jsonl"))
     let supervisor = getppid()
@@ -71,6 +75,7 @@ final class Uploader: Sendable {
     thread.name = "reelfs-upload"
     thread.stackSize = 1 << 20
     thread.start()
+    spool.start()
   }
 
   /// Ends what is in flight and leaves a journal that says everything a next start needs.
@@ -79,6 +84,7 @@ final class Uploader: Sendable {
     mustStop.store(true, ordering: .sequentiallyConsistent)
     wake.wake()
     ended.wait()
+    spool.stop()
     spool.journal.close()
   }
 
@@ -91,14 +97,14 @@ final class Uploader: Sendable {
     }
     defer { watcher?.stop() }
     var recovery = Recovery(spool: spool)
-    for event in try recovery.run() { controls.post(event) }
+    let restored = try recovery.run()
     if spool.journal.isPausedByUser { controls.post(.control(.pauseAll)) }
     if recovery.report.recordings > 0 { Terminal.say(recovery.report.description) }
     var generator = SystemRandomNumberGenerator()
     var loop = UploadLoop(
       scheduler: UploadScheduler(policy: policy, generator: SplitMix64(seed: generator.next())),
       clock: SystemClock(), journal: spool.journal, source: SpoolSource(spool: spool), transport: transport,
-      inbox: SpoolInbox(spool: spool, controls: controls),
+      inbox: SpoolInbox(spool: spool, controls: controls, restored: restored),
       sink: StatusPublisher(board: board, log: log, reader: reader, onNotice: { [reader] in Notices.tell($0, reader) }))
     while !mustStop.load(ordering: .sequentiallyConsistent) {
       loop.turn()

@@ -28,7 +28,8 @@ public struct Receiver: Service {
     public let port: Int
   }
 
-  /// Blocks while it opens the data folder; a damaged or missing catalog is rebuilt from the data, which reads all of it.
+  /// Blocks while it opens the data folder; a damaged or missing catalog is rebuilt from the data, which reads all
+  /// of it.
   /// - Parameter onListening: called once, when connections are accepted.
   /// - Throws: `.tokenNeeded`, `.dataFolder`, `.dataFolderInUse`, `.tls`, `.storage`; each says what to do.
   public init(
@@ -88,7 +89,8 @@ public struct Receiver: Service {
       }, logger: logger)
   }
 
-  /// Finishes what waits, closes the catalog and releases the data folder. Blocks; only when nothing is served any more.
+  /// Finishes what waits, closes the catalog and releases the data folder. Blocks; only when nothing is served
+  /// any more.
   package func stop() {
     vault.stop()
     do throws(CatalogError) { try catalog.close() } catch {
@@ -114,9 +116,12 @@ public struct Receiver: Service {
     }
     guard let files = configuration.tls else { return http }
     do {
-      let chain = try NIOSSLCertificate.fromPEMFile(files.certificatePath).map { NIOSSLCertificateSource.certificate($0) }
+      let chain = try NIOSSLCertificate.fromPEMFile(files.certificatePath).map {
+        NIOSSLCertificateSource.certificate($0)
+      }
       let key = try NIOSSLPrivateKey(file: files.keyPath, format: .pem)
-      return try .tls(http, tlsConfiguration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
+      return try .tls(
+        http, tlsConfiguration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
     } catch { throw .tls("\(error)") }
   }
 }

@@ -76,7 +76,8 @@ struct Dispatcher: HTTPResponder {
       return try await sessions.complete(request, name)
     }
     try request.allow([.get, .head, .put])
-    return request.method == .put ? try await sessions.announce(request, name) : try await sessions.report(request, name)
+    return request.method == .put
+      ? try await sessions.announce(request, name) : try await sessions.report(request, name)
   }
 }
 

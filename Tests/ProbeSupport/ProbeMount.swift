@@ -33,7 +33,7 @@ public final class ProbeMount {
     process.standardError = process.standardOutput
     try process.run()
     try eventually("the probe is ready") { said.contains("ready") || !process.isRunning }
-    if !process.isRunning { throw ProbeError(said) }
+    if !said.contains("ready") { throw ProbeError(said) }
   }
 
   /// Beside the test program.

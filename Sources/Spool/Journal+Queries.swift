@@ -111,21 +111,34 @@ extension Journal {
     }
   }
 
-  /// Sessions whose path is `path` or below it, in path order; all for the empty path. `body` sees one row at a time.
+  /// Sessions whose path is `path` or below it, in path order; all for the empty path. `body` sees one row at a time and
+  /// may ask the journal itself. Each page of rows is one snapshot.
   public func eachSession(below path: [UInt8], _ body: (SessionRow) -> Void) throws(JournalError) {
+    var after: SessionRow?
+    while true {
+      let rows = try page(of: path, after: after)
+      rows.forEach(body)
+      guard rows.count == Self.pageMax else { return }
+      after = rows.last
+    }
+  }
+
+  /// Rows held in memory at once: some hundred KiB.
+  private static let pageMax = 1_000
+
+  private func page(of path: [UInt8], after last: SessionRow?) throws(JournalError) -> [SessionRow] {
     try read { db in
-      let rows: RowCursor
-      if path.isEmpty {
-        rows = try Row.fetchCursor(db, sql: "SELECT \(SessionRow.columns) FROM sessions ORDER BY path")
-      } else {
-        // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
-        rows = try Row.fetchCursor(
-          db,
-          sql: """
-            SELECT \(SessionRow.columns) FROM sessions WHERE path = ? OR (path > ? AND path < ?) ORDER BY path
-            """, arguments: [Data(path), Data(path + Array("/".utf8)), Data(path + Array("0".utf8))])
+      // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
+      let isBelow = path.isEmpty ? "1" : "(path = ?3 OR (path > ?4 AND path < ?5))"
+      let sql = """
+        SELECT \(SessionRow.columns) FROM sessions WHERE (path, number) > (?1, ?2) AND \(isBelow)
+        ORDER BY path, number LIMIT \(Self.pageMax)
+        """
+      var arguments: StatementArguments = [Data(last?.path ?? []), last?.session.number ?? -1]
+      if !path.isEmpty {
+        arguments += [Data(path), Data(path + Array("/".utf8)), Data(path + Array("0".utf8))]
       }
-      while let row = try rows.next() { body(SessionRow(row)) }
+      return try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map(SessionRow.init)
     }
   }
 

@@ -19,7 +19,7 @@ enum Schema {
             stored_bytes INTEGER NOT NULL DEFAULT 0, stored_through INTEGER NOT NULL DEFAULT 0,
             synced_at REAL, sha256 BLOB
           ) STRICT;
-          CREATE INDEX sessions_path ON sessions (path);
+          CREATE INDEX sessions_path ON sessions (path, number);
           CREATE INDEX sessions_pending ON sessions (number) WHERE is_synced = 0;
           CREATE TABLE chunks (
             session INTEGER NOT NULL, idx INTEGER NOT NULL, version INTEGER NOT NULL, state INTEGER NOT NULL,

@@ -36,6 +36,9 @@ struct ServedMount {
       at: configuration.mountpoint, allowOther: configuration.fuse.allowsOther,
       source: configuration.destination.description.hasPrefix("embedded")
         ? "reelfs" : configuration.destination.description, say: Terminal.complain)
+    // A crashed worker is replaced at once; Swift's backtrace would keep recorders waiting for a minute before. Whoever
+    // hunts a crash sets the variable.
+    setenv("SWIFT_BACKTRACE", "enable=no", 0)
     let shared = try SharedState.create()
     let settings = Supervisor.Settings(
       recordings: state.recordings.string, say: Terminal.complain, becameReady: { [self] in becameReady(state) })

@@ -108,7 +108,10 @@ extension RecordingFileSystem {
   public func synchronize(_ node: NodeID, _ handle: HandleID, dataOnly: Bool) throws(Errno) {
     if StatusTree.owns(node) { return }
     let recording = try opened(handle).recording
-    try translated { () throws(SpoolError) in try Backing.synchronize(recording.descriptor, dataOnly: dataOnly) }
+    try translated { () throws(SpoolError) in
+      try recording.synchronize(dataOnly: dataOnly)
+      if synchronizesRemotely { try recording.synchronizeRemotely() }
+    }
   }
 
   public func allocate(

@@ -51,7 +51,11 @@ public struct StatusPublisher: StatusSink {
 
   public mutating func publish(_ notices: [UploadNotice], _ summary: UploadSummary) {
     let kinds = notices.map(kind)
+    let bytes = notices.reduce(0) { sum, notice in
+      if case .chunkUploaded(let chunk) = notice { sum + reader.byteCount(of: chunk) } else { sum }
+    }
     board.publish(summary) { counters in
+      counters.bytesUploaded += Int64(bytes)
       for kind in kinds {
         switch kind {
         case .chunkUploaded: counters.chunksUploaded += 1

@@ -8,6 +8,9 @@ public enum Backing {
   /// Name of the attribute that ties a backing file to its session, hidden in the mount.
   public static let sessionAttribute = "user.reelfs.session"
 
+  /// Which chunks of a backing file are only at the destination (`ChunkSet.text`), hidden in the mount.
+  static let evictedAttribute = "user.reelfs.evicted"
+
   /// Runs a call that returns -1 and sets errno; EINTR is retried.
   @discardableResult
   static func call<T: SignedInteger>(_ what: String, _ body: () -> T) throws(SpoolError) -> T {

@@ -53,9 +53,14 @@ extension Journal {
     }
   }
 
-  func evictedIndexes(of session: SessionID) throws(JournalError) -> ChunkSet {
+  /// - Parameter marked: what the backing file says; it counts for chunks that the journal has no row for.
+  func evictedIndexes(of session: SessionID, marked: ChunkSet) throws(JournalError) -> ChunkSet {
     try read { db in
-      var set = ChunkSet()
+      var set = marked
+      if !marked.isEmpty {
+        let known = try Int.fetchCursor(db, sql: "SELECT idx FROM chunks WHERE session = ?", arguments: [session.number])
+        while let index = try known.next() { set.remove(index) }
+      }
       let rows = try Int.fetchCursor(
         db.cachedStatement(sql: "SELECT idx FROM chunks WHERE session = ? AND state = 3"), arguments: [session.number])
       while let index = try rows.next() { set.insert(index) }

@@ -215,6 +215,46 @@ extension Journal {
     }
   }
 
+  /// Ignored when the recording has changed since `revision`.
+  func setSHA256(_ digest: [UInt8], of session: SessionID, revision: Int64) throws(JournalError) {
+    try write { db in
+      try db.execute(
+        sql: "UPDATE sessions SET sha256 = ? WHERE number = ? AND revision = ? AND is_synced = 1",
+        arguments: [Data(digest), session.number, revision])
+    }
+  }
+
+  /// What a stored chunk that is still here was stored as.
+  func storedDigest(_ chunk: ChunkID) throws(JournalError) -> (bytes: Int, digest: ChunkDigest)? {
+    try read { db in
+      guard
+        let row = try Row.fetchOne(
+          db.cachedStatement(sql: "SELECT bytes, digest FROM chunks WHERE session = ? AND idx = ? AND state = 2"),
+          arguments: [chunk.session.number, chunk.index]),
+        let digest = (row[1] as Data?).flatMap({ ChunkDigest(bytes: $0) })
+      else { return nil }
+      return (row[0], digest)
+    }
+  }
+
+  /// Synced recordings whose whole digest has not been computed; at most `max`.
+  public func withoutSHA256(max: Int) throws(JournalError) -> [SessionID] {
+    try read { db in
+      try Int64.fetchAll(
+        db, sql: "SELECT number FROM sessions WHERE is_synced = 1 AND sha256 IS NULL LIMIT ?", arguments: [max]
+      ).map { SessionID(number: $0) }
+    }
+  }
+
+  /// Whether every chunk below `count` is stored.
+  func isStored(_ session: SessionID, chunks count: Int) throws(JournalError) -> Bool {
+    try read { db in
+      let through = try Int.fetchOne(
+        db.cachedStatement(sql: "SELECT stored_through FROM sessions WHERE number = ?"), arguments: [session.number])
+      return (through ?? 0) >= count
+    }
+  }
+
   /// Chunks that are sealed and not stored, ascending.
   func sealedIndexes(of session: SessionID, max: Int) throws(JournalError) -> [Int] {
     try read { db in

@@ -48,12 +48,14 @@ extension Recording {
 
   func loadEvicted() throws(SpoolError) {
     guard state.withLock({ !$0.isEvictionKnown }) else { return }
+    let marked = Backing.attribute(Backing.evictedAttribute, of: descriptor).flatMap { ChunkSet(text: $0) } ?? ChunkSet()
     let evicted: ChunkSet
-    do { evicted = try spool.journal.evictedIndexes(of: session) } catch { throw .journal(error.message) }
+    do { evicted = try spool.journal.evictedIndexes(of: session, marked: marked) } catch { throw .journal(error.message) }
     state.withLock { state in
       guard !state.isEvictionKnown else { return }
       state.isEvictionKnown = true
       state.evicted = evicted
+      state.marked = marked
     }
   }
 
@@ -75,10 +77,54 @@ extension Recording {
         state.withLock { state in for index in kept { state.evicted.remove(index) } }
       }
       do throws(JournalError) { gone = try spool.journal.evict(session, candidates) } catch { throw .journal(error.message) }
+      // The tree knows it too: a journal that is lost must not make holes look like silence.
+      let marked = state.withLock { state in
+        for index in gone { state.marked.insert(index) }
+        return state.marked
+      }
+      try mark(marked)
       let size = try Backing.status(descriptor).size
       for index in gone { try punch(index, size: size) }
       account()
       return gone.count
+    }
+  }
+
+  /// Chunks that are about to change are not only at the destination any more.
+  func unmark(_ indexes: [Int]) throws(SpoolError) {
+    let marked = state.withLock { state -> ChunkSet? in
+      guard indexes.contains(where: { state.marked.contains($0) }) else { return nil }
+      for index in indexes { state.marked.remove(index) }
+      return state.marked
+    }
+    if let marked { try mark(marked) }
+  }
+
+  private func mark(_ marked: ChunkSet) throws(SpoolError) {
+    do {
+      try Backing.setAttribute(Backing.evictedAttribute, marked.text, of: descriptor)
+    } catch .io(.notSupported, _) {
+      // A file system without user attributes: then only the journal knows.
+    }
+  }
+
+  /// A chunk's bytes are to be sent again, as they are on the disk.
+  func resend(_ index: Int) throws(SpoolError) {
+    let start = Int64(index) * Int64(ChunkLayout.chunkBytes)
+    let change = try beginWrite(offset: start, count: 1)
+    endWrite(change, offset: start, written: 1)
+  }
+
+  /// Fetches back every evicted chunk that the journal knows nothing of, and has it sent again: the receiver already has
+  /// these bytes, and the journal learns of them.
+  func restoreForgotten() throws(SpoolError) {
+    try loadEvicted()
+    for index in state.withLock({ $0.evicted.indexes }) {
+      do throws(JournalError) {
+        if try spool.journal.evictedChunk(ChunkID(session, index)) != nil { continue }
+      } catch { throw .journal(error.message) }
+      try hydrate([index])
+      try resend(index)
     }
   }
 
@@ -114,8 +160,14 @@ extension Recording {
     } catch {
       throw .io(.ioError, what: "fetching chunk \(chunk.index) back: \(error)")
     }
-    guard let expected, bytes.count == expected.bytes, ChunkDigest(bytes: SHA256.hash(data: bytes)) == expected.digest
-    else { throw .io(.ioError, what: "fetching chunk \(chunk.index) back: the destination has other bytes") }
+    // A journal that was lost knows no digest; the receiver has checked the bytes against its own.
+    let isRight =
+      if let expected {
+        bytes.count == expected.bytes && ChunkDigest(bytes: SHA256.hash(data: bytes)) == expected.digest
+      } else {
+        bytes.count == ChunkLayout.byteCount(of: chunk.index, size: try Backing.status(descriptor).size)
+      }
+    guard isRight else { throw .io(.ioError, what: "fetching chunk \(chunk.index) back: the destination has other bytes") }
     return bytes
   }
 

@@ -33,11 +33,15 @@ public final class Recording: Sendable {
     var openings = 0
     /// The opening whose settle time is over, and how many `finished` the journal has still to record.
     var settledOpening = 0
+    /// The opening in which the journal was last made durable, so that a power cut finds this recording marked as open.
+    var durableOpening = 0
     var unrecordedFinishes = 0
 
     /// Stored chunks whose local bytes are gone, once they have been asked for.
     var evicted = ChunkSet()
     var isEvictionKnown = false
+    /// Chunks that the backing file's attribute names as evicted: may be here again, but have not changed since.
+    var marked = ChunkSet()
     /// Reads under way: nothing is evicted meanwhile.
     var readers = 0
     /// Bytes on the local disk when last looked at, and whether they are in the spool's usage.
@@ -247,6 +251,9 @@ public final class Recording: Sendable {
       try rewriting.withLock { _ throws(JournalError) in
         if !change.reopen.isEmpty {
           let versions = try spool.journal.reopen(session, change.reopen)
+          try markDurably()
+          // An attribute that cannot be written costs a fetch after a lost journal, nothing else.
+          try? unmark(change.reopen)
           state.withLock { state in
             state.tracker?.didReopen(versions)
             for index in change.reopen { spool.post(.event(.reopened(ChunkID(session, index)))) }
@@ -267,6 +274,31 @@ public final class Recording: Sendable {
         undo(&state.tracker!, change, spool.clock.now)
       }
       throw .journal(error.message)
+    }
+  }
+
+  // MARK: Durability
+
+  /// fsync(2): when it returns, a power cut of this machine loses nothing that was written before. The journal comes first:
+  /// what it vouches for must not be newer than what it knows.
+  public func synchronize(dataOnly: Bool) throws(SpoolError) {
+    do { try spool.journal.makeDurable() } catch { throw .journal(error.message) }
+    try Backing.synchronize(descriptor, dataOnly: dataOnly)
+  }
+
+  /// Seals what is open and returns when everything written before the call is stored at the destination, or the recording
+  /// is gone. Waits as long as it takes: the caller asked for it (`--fsync remote`).
+  public func synchronizeRemotely() throws(SpoolError) {
+    flush()
+    let size = try Backing.status(descriptor).size
+    let count = ChunkLayout.chunkCount(size: size)
+    while !isRemoved {
+      if state.withLock({ $0.tracker?.isSealed ?? true }) {
+        do {
+          if try spool.journal.isStored(session, chunks: count) { return }
+        } catch { throw .journal(error.message) }
+      }
+      spool.progress.wait()
     }
   }
 
@@ -299,6 +331,14 @@ public final class Recording: Sendable {
       state.isCounted = true
       spool.usage.add(state.accounted)
     }
+  }
+
+  /// Once an opening: after a power cut, recordings that were being rewritten must be known as such.
+  private func markDurably() throws(JournalError) {
+    let opening = state.withLock { $0.durableOpening == $0.openings ? nil : $0.openings }
+    guard let opening else { return }
+    try spool.journal.makeDurable()
+    state.withLock { $0.durableOpening = opening }
   }
 
   // MARK: Sealing
@@ -341,7 +381,7 @@ public final class Recording: Sendable {
     try rewriting.withLock { _ throws(SpoolError) in
       guard state.withLock({ $0.tracker == nil }) else { return }
       let size = try Backing.status(descriptor).size
-      let tracker = try spool.loadTracker(session, size: size)
+      let tracker = try spool.loadTracker(session, size: size, evicted: state.withLock { $0.evicted })
       state.withLock { state in
         state.tracker = tracker
         watch(&state)

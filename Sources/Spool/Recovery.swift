@@ -1,6 +1,6 @@
 internal import Glibc
 public import UploadCore
-internal import UploadProtocol
+public import UploadProtocol
 
 /// Brings journal and spool together after a start: the tree is right about names and bytes, the journal about what is
 /// stored. Costs one look at each file, and reads no recording.
@@ -25,6 +25,10 @@ public struct Recovery {
 
   private let spool: Spool
   public private(set) var report = Report()
+  /// Recordings that were open when reelfs ended.
+  public private(set) var unfinished: [SessionID] = []
+  /// Recordings with evicted chunks that a new journal knows nothing of.
+  public private(set) var forgotten: [SessionID] = []
 
   public init(spool: Spool) { self.spool = spool }
 
@@ -78,6 +82,7 @@ public struct Recovery {
     let facts = SessionFacts(path: path, inode: inode)
     guard let row = rows[session] else {
       report.unknown += 1
+      if spool.hasEvictedMark(at: path) { forgotten.append(session) }
       spool.post(.event(.registered(session, facts)))
       return reseal(inode)
     }
@@ -87,6 +92,7 @@ public struct Recovery {
     }
     if row.isOpen || !row.isFinished {
       report.unfinished += 1
+      unfinished.append(session)
       reseal(inode)
     }
   }

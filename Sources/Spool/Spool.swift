@@ -13,6 +13,7 @@ public final class Spool: Sendable {
   public let sealPolicy: SealPolicy
   /// Between the last writer's close and `finished`: rename right after close, and reopening, are one session.
   public let settleTime: Span
+  var progress: Progress { journal.progress }
   public let usage = SpoolUsage()
   /// Set once in `init`; a back reference, because evictions go through recordings.
   public private(set) nonisolated(unsafe) var evictor: Evictor!
@@ -162,10 +163,12 @@ public final class Spool: Sendable {
     }
   }
 
-  func loadTracker(_ session: SessionID, size: Int64) throws(SpoolError) -> ChunkTracker {
+  func loadTracker(_ session: SessionID, size: Int64, evicted: ChunkSet) throws(SpoolError) -> ChunkTracker {
     let count = ChunkLayout.chunkCount(size: size)
     do {
       var chunks = try journal.chunks(of: session, count: count)
+      // Not unsealed bytes but bytes that are elsewhere, also when a new journal has no row of them.
+      for index in evicted.indexes where index < count { chunks.handedOff.insert(index) }
       // Only a power cut can have shortened a file behind the journal's back.
       if chunks.hasExcess { chunks.baseVersion = try journal.drop(session, from: count) }
       if count > 0, let bytes = chunks.lastBytes, chunks.handedOff.contains(count - 1),

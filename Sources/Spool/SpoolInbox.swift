@@ -51,6 +51,12 @@ extension Spool {
     return events
   }
 
+  /// Whether some bytes of the backing file at this path are only at the destination.
+  func hasEvictedMark(at path: [UInt8]) -> Bool {
+    let absolute = tree.rootPath + [UInt8(ascii: "/")] + path
+    return ((try? Backing.attribute(Array(Backing.evictedAttribute.utf8), of: absolute))?.isEmpty ?? true) == false
+  }
+
   /// The session that the backing file at this path (below the root) carries.
   func session(at path: [UInt8]) -> SessionID? {
     let absolute = tree.rootPath + [UInt8(ascii: "/")] + path

@@ -116,11 +116,6 @@ let package = Package(
       swiftSettings: common),
     .testTarget(name: "SyncStatusTests", dependencies: ["SyncStatus", "UploadProtocol"], swiftSettings: common),
     .testTarget(
-      name: "SpoolTests",
-      dependencies: [
-        "Spool", "UploadCore", "UploadProtocol", .product(name: "SystemPackage", package: "swift-system"),
-      ], swiftSettings: common),
-    .testTarget(
       name: "CommandTests",
       dependencies: [
         "reelfs", "SyncStatus", "UploadCore", "UploadProtocol",
@@ -145,12 +140,10 @@ let package = Package(
     .testTarget(
       name: "FuseTests",
       dependencies: [
-        "Fuse", "ProbeSupport", "fuse-probe", .product(name: "SystemPackage", package: "swift-system"),
+        "Fuse", "CLinux", "ProbeSupport", "fuse-probe", .product(name: "SystemPackage", package: "swift-system"),
       ], swiftSettings: common),
     .testTarget(
       name: "SupervisorTests", dependencies: ["Supervisor", "ProbeSupport", "fuse-probe"], swiftSettings: common),
-    .testTarget(
-      name: "MountTests", dependencies: ["reelfs", "FaultyServer"], swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport", swiftSettings: common),
     .executableTarget(

@@ -93,7 +93,12 @@ final class Uploader: Sendable {
     spool.journal.close()
   }
 
+  /// Of this thread alone (on Linux, nice values belong to threads): when processors are short, recorders come first. At 5
+  /// it still gets a third of what a busy program gets.
+  private static let niceness: Int32 = 5
+
   private func upload() throws {
+    setpriority(PRIO_PROCESS, 0, Self.niceness)
     let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
     wake.set(transport.wakeHandle)
     let watcher = try? NetworkWatcher { [controls, wake] in

@@ -81,9 +81,6 @@ MUTATIONS = [
     ("a failed session is never forgiven", "UploadScheduler+Spool.swift",
      "    sessions[session]?.failure = nil\n", ""),
     ("a reopened recording stays synced", "SessionEntry.swift", "    isSynced = false\n", ""),
-    ("a truncated chunk stays pending for ever", "PendingRanges.swift",
-     "    while let highest = runs.first, Int(highest.upper) > index, Int(highest.lower) >= index {\n      count -= Int(highest.upper - highest.lower)\n      runs.removeFirst()\n    }\n",
-     "    if let highest = runs.first, Int(highest.lower) >= index { return }\n"),
     ("a write into a sealed chunk does not reopen it", "ChunkTracker.swift",
      "      reopened.append(index)\n", ""),
     ("a delayed session never wakes", "UploadScheduler+Failures.swift",
@@ -167,7 +164,9 @@ def try_mutation(work, mutation, seeds):
         build(work)
         caught, what = simulate(work, seeds)
         if not caught:
-            _, again = simulate(work, seeds)
+            # An order that differs shows at once; a thousand seeds are plenty.
+            _, what = simulate(work, min(seeds, 1000))
+            _, again = simulate(work, min(seeds, 1000))
             if again != what:
                 return True, "two runs of the same seeds (trace digests differ)"
         return caught, what
@@ -177,7 +176,7 @@ def try_mutation(work, mutation, seeds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=2000, help="seeds tried for each bug (default 2000)")
+    parser.add_argument("--seeds", type=int, default=8000, help="seeds tried for each bug (default 8000)")
     parser.add_argument("--only", default="", help="only bugs whose name contains this")
     parser.add_argument("--build-dir", default="", help="kept between runs; default: a temporary folder")
     arguments = parser.parse_args()

@@ -1,0 +1,18 @@
+import Foundation
+import Glibc
+
+/// What this machine has of what mount tests need.
+enum Machine {
+  /// The program under test: `$REELFS`, or beside the test program.
+  static let reelfs: String =
+    ProcessInfo.processInfo.environment["REELFS"]
+    ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path + "/reelfs"
+
+  static let canMount = access("/dev/fuse", R_OK | W_OK) == 0 && access(reelfs, X_OK) == 0
+  static let isRoot = geteuid() == 0
+
+  static func has(_ programs: String...) -> Bool {
+    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
+    return programs.allSatisfy { program in folders.contains { access("\($0)/\(program)", X_OK) == 0 } }
+  }
+}

@@ -98,7 +98,7 @@ final class Uploader: Sendable {
   private static let niceness: Int32 = 5
 
   private func upload() throws {
-    setpriority(PRIO_PROCESS, 0, Self.niceness)
+    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
     let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
     wake.set(transport.wakeHandle)
     let watcher = try? NetworkWatcher { [controls, wake] in

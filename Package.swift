@@ -1,8 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// Every target: explicit existentials and imports, warnings are errors in CI (`-warnings-as-errors` in the Makefile).
-let common: [SwiftSetting] = [
+/// Every target: explicit existentials and imports. The Makefile makes warnings errors through the environment.
+let strict: [SwiftSetting] =
+  Context.environment["REELFS_WARNINGS_AS_ERRORS"] == "1" ? [.treatAllWarnings(as: .error)] : []
+let common: [SwiftSetting] = strict + [
   .enableUpcomingFeature("ExistentialAny"),
   .enableUpcomingFeature("InternalImportsByDefault"),
   .enableUpcomingFeature("MemberImportVisibility"),
@@ -55,7 +57,9 @@ let package = Package(
       dependencies: [
         "UploadProtocol", "CLinux",
         .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
         .product(name: "NIOCore", package: "swift-nio"),
         .product(name: "NIOSSL", package: "swift-nio-ssl"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -107,12 +111,41 @@ let package = Package(
 
     // Tests, and what only tests need.
     .testTarget(name: "UploadCoreTests", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: common),
+    .testTarget(
+      name: "SimulationTests", dependencies: ["UploadSimulator", "UploadCore", "UploadProtocol", "simulate"],
+      swiftSettings: common),
     .testTarget(name: "SyncStatusTests", dependencies: ["SyncStatus", "UploadProtocol"], swiftSettings: common),
-    .testTarget(name: "CommandTests", dependencies: ["reelfs", "SyncStatus", "UploadCore"], swiftSettings: common),
-    .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: [
+        "reelfs", "SyncStatus", "UploadCore", "UploadProtocol",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: common),
     .testTarget(
       name: "CurlTransportTests",
       dependencies: ["CurlTransport", "CCurl", "FaultyServer", "UploadCore", "UploadProtocol"], swiftSettings: common),
+    .testTarget(
+      name: "ReceiverTests",
+      dependencies: [
+        "Receiver", "UploadProtocol", "CLinux",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdTesting", package: "hummingbird"),
+        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Crypto", package: "swift-crypto"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .testTarget(
+      name: "FuseTests",
+      dependencies: [
+        "Fuse", "CLinux", "ProbeSupport", "fuse-probe", .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .testTarget(
+      name: "SupervisorTests", dependencies: ["Supervisor", "ProbeSupport", "fuse-probe"], swiftSettings: common),
+    .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
+    .target(name: "ProbeSupport", path: "Tests/ProbeSupport", swiftSettings: common),
     .executableTarget(
       name: "fuse-probe",
       dependencies: ["Fuse", "Supervisor", "CLinux", .product(name: "SystemPackage", package: "swift-system")],

@@ -153,6 +153,8 @@ public struct OpenedFile: Sendable {
 public enum FileBytes: Sendable {
   /// Splice from this descriptor, which stays open at least until the answer is sent (the kernel holds the handle).
   case descriptor(FileDescriptor, offset: Int64, count: Int)
+  /// The same; `done` is called once the bytes have been taken.
+  case pinned(FileDescriptor, offset: Int64, count: Int, done: @Sendable () -> Void)
   case bytes([UInt8])
 }
 

@@ -61,7 +61,7 @@ public final class HandleTable: @unchecked Sendable {
   }
 
   /// A scan of the used part: only for requests that were handed out again, a few per worker's death.
-  private func handle(openedBy unique: UInt64) -> HandleID? {
+  func handle(openedBy unique: UInt64) -> HandleID? {
     for index in 0..<UInt32(min(Int(used.value), Self.capacity)) {
       let slot = Slot(slots, index)
       if let handle = slot.current, slot.unique == unique { return handle }

@@ -13,7 +13,8 @@ package struct Handshake {
   func request() throws(SessionError) -> [UInt8] {
     if let saved = shared.savedInit { return saved }
     // A worker may have died between reading INIT and saving it.
-    if shared.ledger.lives > 0 { _ = askAgain() }
+    if shared.initWasExpected { _ = askAgain() }
+    shared.initWasExpected = true
     var bytes = [UInt8](repeating: 0, count: KernelProtocol.readBufferBytesMin)
     while true {
       let count = read(device.rawValue, &bytes, bytes.count)

@@ -27,6 +27,9 @@ func addFiles(to table: inout fuse_lowlevel_ops) {
     }) { reply, bytes in
       switch bytes {
       case .descriptor(let file, let offset, let count): reply.spliced(from: file, offset: offset, count: count)
+      case .pinned(let file, let offset, let count, let done):
+        reply.spliced(from: file, offset: offset, count: count)
+        done()
       case .bytes(let bytes): reply.bytes(bytes, count: bytes.count)
       }
     }

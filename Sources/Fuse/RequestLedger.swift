@@ -36,9 +36,6 @@ package final class RequestLedger: @unchecked Sendable {
     self.overflowed = overflowed
   }
 
-  /// How many workers have begun so far.
-  package var lives: UInt64 { life.value }
-
   /// Begins a worker's life: reserves a slot for each of its request threads.
   /// - Returns: the slots, by thread; nil for a thread that finds none.
   package func beginLife(threads: Int) -> [Slot?] {
@@ -73,18 +70,28 @@ package final class RequestLedger: @unchecked Sendable {
   }
 
   /// Called once by each request thread, when it has received a request that was not handed out before.
-  package func threadHasSeenNewRequest() {
+  /// - Returns: requests that earlier workers began, surely did not answer, and nobody asks for any more: their callers
+  ///   were killed meanwhile.
+  package func threadHasSeenNewRequest() -> [Orphan] {
     let isLast = threadsUnsure.withLock { count in
       count -= 1
       return count == 0
     }
-    guard isLast else { return }
+    guard isLast else { return [] }
     let now = life.value
+    var orphans: [Orphan] = []
     for index in 0..<Int(used.value) {
       let slot = Slot(mapping, slots, index)
-      if slot.unique.value != 0, slot.life.value < now { slot.leave() }
+      if slot.unique.value != 0, slot.life.value < now {
+        // A finished one may have been answered, its worker killed before it could empty the slot.
+        if slot.finished == nil {
+          orphans.append(Orphan(unique: slot.unique.value, opcode: UInt32(truncatingIfNeeded: slot.opcode.value)))
+        }
+        slot.leave()
+      }
     }
     overflowed.value = 0
+    return orphans
   }
 
   /// The requests that earlier workers took and did not answer, for kernels that cannot hand them out again.
@@ -101,6 +108,16 @@ package final class RequestLedger: @unchecked Sendable {
       if slot.unique.value == unique { return slot }
     }
     return nil
+  }
+
+  package struct Orphan: Equatable {
+    package let unique: UInt64
+    package let opcode: UInt32
+
+    package init(unique: UInt64, opcode: UInt32) {
+      self.unique = unique
+      self.opcode = opcode
+    }
   }
 
   package struct Begun {
@@ -126,7 +143,7 @@ package final class RequestLedger: @unchecked Sendable {
     }
   }
 
-  /// 64 bytes, so that two threads do not share a cache line: unique (0: empty), outcome, memory, handle, life.
+  /// 64 bytes, so that two threads do not share a cache line: unique (0: empty), outcome, memory, handle, life, opcode.
   package struct Slot: @unchecked Sendable {
     static let bytes = 64
     private let base: UnsafeMutableRawPointer
@@ -143,6 +160,7 @@ package final class RequestLedger: @unchecked Sendable {
     package var memory: SharedWord { SharedWord(base, at: 16) }
     private var handle: SharedWord { SharedWord(base, at: 24) }
     var life: SharedWord { SharedWord(base, at: 32) }
+    var opcode: SharedWord { SharedWord(base, at: 40) }
 
     func enter(_ header: RequestHeader, life now: UInt64) {
       unique.value = 0
@@ -150,6 +168,7 @@ package final class RequestLedger: @unchecked Sendable {
       memory.value = 0
       handle.value = 0
       life.value = now
+      opcode.value = UInt64(header.opcode)
       unique.value = header.unique
     }
 

@@ -15,15 +15,20 @@ final class RequestThread: @unchecked Sendable {
 
   private let ledger: RequestLedger
   private let ownSlot: RequestLedger.Slot?
+  /// Takes back what requests handed out whose callers are gone.
+  private let takeBack: (RequestLedger.Orphan) -> Void
   private var hasSeenNewRequest = false
   private var begun: RequestLedger.Begun?
   private var header: RequestHeader?
   /// For looking at a request that came as a pipe.
   private var sidePipe: (read: CInt, write: CInt)?
 
-  init(ledger: RequestLedger, slot: RequestLedger.Slot?) {
+  init(
+    ledger: RequestLedger, slot: RequestLedger.Slot?, takeBack: @escaping (RequestLedger.Orphan) -> Void
+  ) {
     self.ledger = ledger
     self.ownSlot = slot
+    self.takeBack = takeBack
   }
 
   deinit {
@@ -46,7 +51,7 @@ final class RequestThread: @unchecked Sendable {
     guard let header, header.unique != 0, header.opcode != FUSE_INTERRUPT.rawValue else { return }
     if !header.wasResent, !hasSeenNewRequest {
       hasSeenNewRequest = true
-      ledger.threadHasSeenNewRequest()
+      ledger.threadHasSeenNewRequest().forEach(takeBack)
     }
     begun = ledger.begin(header, own: ownSlot)
   }

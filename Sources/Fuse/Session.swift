@@ -45,8 +45,10 @@ public final class Session: @unchecked Sendable {
     self.context = context
     self.survivesWorkerDeath = survives
     self.isContinued = sharedState.initWasAnswered
-    self.threads = sharedState.ledger.beginLife(threads: options.threads).map {
-      RequestThread(ledger: sharedState.ledger, slot: $0)
+    self.threads = sharedState.ledger.beginLife(threads: options.threads).map { slot in
+      RequestThread(ledger: sharedState.ledger, slot: slot) {
+        Self.takeBack($0, fileSystem: fileSystem, handles: sharedState.handles)
+      }
     }
     // From here on all is stored, so `deinit` cleans up.
     let session = self.raw
@@ -125,6 +127,17 @@ public final class Session: @unchecked Sendable {
 
   /// Cache invalidation in the kernel.
   public var notifier: Notifier { Notifier(session: self) }
+
+  /// A caller was killed between an OPEN that an earlier worker carried out and its answer: no RELEASE will come.
+  private static func takeBack(_ orphan: RequestLedger.Orphan, fileSystem: any FileSystem, handles: HandleTable) {
+    guard let handle = handles.handle(openedBy: orphan.unique), let entry = handles.entry(handle) else { return }
+    let nobody = RequestContext(userID: 0, groupID: 0, processID: 0, umask: 0)
+    switch orphan.opcode {
+    case FUSE_OPEN.rawValue, FUSE_CREATE.rawValue: fileSystem.release(entry.node, handle, nobody)
+    case FUSE_OPENDIR.rawValue: fileSystem.releaseDirectory(entry.node, handle, nobody)
+    default: break
+    }
+  }
 
   func withRaw<Value>(_ body: (OpaquePointer) -> Value) -> Value { body(raw) }
 

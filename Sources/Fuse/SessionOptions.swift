@@ -1,4 +1,6 @@
 /// What a session asks of the kernel. Mount options proper (allow_other, default_permissions) are given at mount(2).
+///
+/// The kernel is asked once, by the first worker of a mount; later workers must be given the same `writeback`.
 public struct SessionOptions: Sendable {
   /// Threads that serve requests. Each holds one request and, for a big write, one pipe of 1 MiB.
   public var threads = 8

@@ -67,6 +67,12 @@ public final class SharedState: @unchecked Sendable {
     SharedWord(base, at: Layout.initCount).value = UInt64(bytes.count)
   }
 
+  /// A worker has set about reading INIT.
+  var initWasExpected: Bool {
+    get { SharedWord(base, at: Layout.initExpected).value != 0 }
+    set { SharedWord(base, at: Layout.initExpected).value = newValue ? 1 : 0 }
+  }
+
   /// The kernel has had an answer to INIT: a later worker must not answer again.
   var initWasAnswered: Bool {
     get { SharedWord(base, at: Layout.initAnswered).value != 0 }
@@ -93,6 +99,7 @@ public final class SharedState: @unchecked Sendable {
     static let ledgerOverflowed = 40
     static let handlesUsed = 48
     static let writeBytesMax = 56
+    static let initExpected = 64
     static let initBytes = 4096
     static let ledger = initBytes + KernelProtocol.initBytesMax
     static let handles = ledger + RequestLedger.bytes

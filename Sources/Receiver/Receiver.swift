@@ -28,7 +28,8 @@ public struct Receiver: Service {
     public let port: Int
   }
 
-  /// Blocks while it opens the data folder; a damaged or missing catalog is rebuilt from the data, which reads all of it.
+  /// Blocks while it opens the data folder; a damaged or missing catalog is rebuilt from the data, which reads all
+  /// of it.
   /// - Parameter onListening: called once, when connections are accepted.
   /// - Throws: `.tokenNeeded`, `.dataFolder`, `.dataFolderInUse`, `.tls`, `.storage`; each says what to do.
   public init(
@@ -51,7 +52,8 @@ public struct Receiver: Service {
       tokenCheck: TokenCheck(token: configuration.token),
       chunks: ChunkEndpoint(vault: vault, budget: BodyBudget(bodiesMax: configuration.limits.bodiesMax)),
       sessions: SessionEndpoint(vault: vault, catalog: catalog, limits: configuration.limits),
-      recordings: RecordingEndpoint(folder: folder, catalog: catalog))
+      recordings: RecordingEndpoint(folder: folder, catalog: catalog),
+      chunkReads: ChunkReadEndpoint(folder: folder, catalog: catalog))
   }
 
   /// Serves until the surrounding service group shuts down. Call once.
@@ -87,7 +89,8 @@ public struct Receiver: Service {
       }, logger: logger)
   }
 
-  /// Finishes what waits, closes the catalog and releases the data folder. Blocks; only when nothing is served any more.
+  /// Finishes what waits, closes the catalog and releases the data folder. Blocks; only when nothing is served
+  /// any more.
   package func stop() {
     vault.stop()
     do throws(CatalogError) { try catalog.close() } catch {
@@ -113,9 +116,12 @@ public struct Receiver: Service {
     }
     guard let files = configuration.tls else { return http }
     do {
-      let chain = try NIOSSLCertificate.fromPEMFile(files.certificatePath).map { NIOSSLCertificateSource.certificate($0) }
+      let chain = try NIOSSLCertificate.fromPEMFile(files.certificatePath).map {
+        NIOSSLCertificateSource.certificate($0)
+      }
       let key = try NIOSSLPrivateKey(file: files.keyPath, format: .pem)
-      return try .tls(http, tlsConfiguration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
+      return try .tls(
+        http, tlsConfiguration: .makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key)))
     } catch { throw .tls("\(error)") }
   }
 }

@@ -100,7 +100,8 @@ extension ReceiverError: CustomStringConvertible {
     case .notFound: "There is nothing at this address."
     case .methodNotAllowed(let allowed): "This address takes \(allowed)."
     case .superseded(let current): "Version \(current) of this chunk is here already, with other bytes."
-    case .incomplete(let missing): "\(missing.count) or more chunks are missing or differ; send them and complete again."
+    case .incomplete(let missing):
+      "\(missing.count) or more chunks are missing or differ; send them and complete again."
     case .otherWriter: "The session belongs to another client."
     case .tooLarge(let limit): "The body is larger than the limit of \(limit) bytes."
     case .busy: "The receiver has as much to do as it may; try again later."

@@ -84,7 +84,7 @@ private struct SessionCheck {
   /// The file in which folded chunks lie; nil when there are none yet.
   private func mainFile() throws(IOFailure) -> OpenFile? {
     let directory = try folder.root.directory(session.id.folderName)
-    if session.isComplete || !session.isPrepared { 
+    if session.isComplete || !session.isPrepared {
       guard let whole = session.whole else { return nil }
       return try directory.file(whole, .read)
     }
@@ -99,7 +99,8 @@ private struct SessionCheck {
     switch chunk.place {
     case .part:
       let temp = try folder.root.directory(session.id.folderName).directory(DataFolder.tempName)
-      let part = try temp.directory(DataFolder.shardName(of: chunk.index)).file(DataFolder.partName(of: chunk.index), .read)
+      let part = try temp.directory(DataFolder.shardName(of: chunk.index)).file(
+        DataFolder.partName(of: chunk.index), .read)
       try part.read(into: &bytes, count: ChunkLayout.chunkBytes + 1, at: 0)
     case .recording:
       // An unreadable file was reported already, once for all its chunks.
@@ -127,8 +128,10 @@ private struct SessionCheck {
       return report.add("\(session.id): there is no readable manifest")
     }
     let digests = Array(manifest.digests)
-    guard manifest.size == session.size, digests.count == ChunkLayout.chunkCount(size: session.size) * ChunkDigest.byteCount,
-      DigestChain.hexadecimal(DigestChain.link(digests)) == manifest.chain, session.chain.map(DigestChain.hexadecimal) == manifest.chain
+    guard manifest.size == session.size,
+      digests.count == ChunkLayout.chunkCount(size: session.size) * ChunkDigest.byteCount,
+      DigestChain.hexadecimal(DigestChain.link(digests)) == manifest.chain,
+      session.chain.map(DigestChain.hexadecimal) == manifest.chain
     else { return report.add("\(session.id): the manifest does not belong to this recording") }
     if !session.isComplete && session.isPrepared { try checkBytes(of: file, digests, &report) }
     if let link = session.link { try checkLink(link, attributes, &report) }

@@ -61,7 +61,7 @@ extension RecordingFileSystem {
   }
 
   public func statistics(_ node: NodeID) throws(Errno) -> FileSystemStatistics {
-    let backing = try translated { () throws(SpoolError) in try spool.space() }
+    let backing = try translated { () throws(SpoolError) in try spool.writableSpace() }
     var statistics = FileSystemStatistics()
     statistics.blockSize = backing.blockSize
     statistics.blocks = backing.blocks

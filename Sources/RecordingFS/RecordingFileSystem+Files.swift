@@ -77,8 +77,9 @@ extension RecordingFileSystem {
 
   public func read(_ node: NodeID, _ handle: HandleID, offset: Int64, count: Int) throws(Errno) -> FileBytes {
     if StatusTree.owns(node) { return try status.read(node, handle, offset: offset, count: count) }
-    let open = try opened(handle)
-    return .descriptor(open.recording.descriptor, offset: offset, count: count)
+    let recording = try opened(handle).recording
+    try translated { () throws(SpoolError) in try recording.pin(offset: offset, count: Int64(count)) }
+    return .pinned(recording.descriptor, offset: offset, count: count, done: { recording.unpin() })
   }
 
   public func write(
@@ -107,7 +108,10 @@ extension RecordingFileSystem {
   public func synchronize(_ node: NodeID, _ handle: HandleID, dataOnly: Bool) throws(Errno) {
     if StatusTree.owns(node) { return }
     let recording = try opened(handle).recording
-    try translated { () throws(SpoolError) in try Backing.synchronize(recording.descriptor, dataOnly: dataOnly) }
+    try translated { () throws(SpoolError) in
+      try recording.synchronize(dataOnly: dataOnly)
+      if synchronizesRemotely { try recording.synchronizeRemotely() }
+    }
   }
 
   public func allocate(
@@ -122,9 +126,7 @@ extension RecordingFileSystem {
   public func seek(_ node: NodeID, _ handle: HandleID, offset: Int64, whence: Int32) throws(Errno) -> Int64 {
     if StatusTree.owns(node) { throw .invalidArgument }
     let recording = try opened(handle).recording
-    return try translated { () throws(SpoolError) in
-      try Backing.seek(recording.descriptor, offset: offset, whence: whence)
-    }
+    return try translated { () throws(SpoolError) in try recording.seek(offset: offset, whence: whence) }
   }
 
   /// One call copies at most this, so that a copy of gigabytes does not keep a request thread for seconds.
@@ -137,6 +139,8 @@ extension RecordingFileSystem {
     if StatusTree.owns(source.node) || StatusTree.owns(target.node) { throw .improperLink }
     let (from, to) = (try opened(source.handle).recording, try opened(target.handle).recording)
     let count = min(count, Self.copyMax)
+    try translated { () throws(SpoolError) in try from.pin(offset: source.offset, count: Int64(count)) }
+    defer { from.unpin() }
     let change = try translated { () throws(SpoolError) in
       try to.beginWrite(offset: target.offset, count: Int64(count))
     }

@@ -206,7 +206,7 @@ extension RecordingFileSystem {
     } else {
       spool.tree.forget(target.inode, as: name.bytes, in: inode(parent))
     }
-    if let loss { spool.removed(target.inode, session: loss.session) }
+    if let loss { spool.removed(target.inode, session: loss.session, bytes: target.blocks * 512) }
   }
 
   private func replace(

@@ -28,7 +28,11 @@ public final class RecordingFileSystem: FileSystem {
   /// Seconds for which the kernel may use what it knows: nobody but the kernel changes this tree.
   static let nodeTimeout = 300.0
 
-  public init(spool: Spool, handles: HandleTable, status: StatusTree) {
+  /// `--fsync remote`: fsync(2) returns when the bytes are stored at the destination.
+  let synchronizesRemotely: Bool
+
+  public init(spool: Spool, handles: HandleTable, status: StatusTree, synchronizesRemotely: Bool = false) {
+    self.synchronizesRemotely = synchronizesRemotely
     self.spool = spool
     self.handles = handles
     self.status = status

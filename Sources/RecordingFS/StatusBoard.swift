@@ -15,6 +15,12 @@ public final class StatusBoard: Sendable {
 
   public init() {}
 
+  /// Chunks are on their way, and nothing is known to keep them from arriving.
+  public var isStoring: Bool {
+    let summary = summary
+    return summary.connection == .online && !summary.isPausedByUser && summary.journalError == nil && summary.inFlight > 0
+  }
+
   var summary: UploadSummary { state.withLock { $0.summary } }
   var counters: MetricsPage.Counters { state.withLock { $0.counters } }
 
@@ -45,7 +51,11 @@ public struct StatusPublisher: StatusSink {
 
   public mutating func publish(_ notices: [UploadNotice], _ summary: UploadSummary) {
     let kinds = notices.map(kind)
+    let bytes = notices.reduce(0) { sum, notice in
+      if case .chunkUploaded(let chunk) = notice { sum + reader.byteCount(of: chunk) } else { sum }
+    }
     board.publish(summary) { counters in
+      counters.bytesUploaded += Int64(bytes)
       for kind in kinds {
         switch kind {
         case .chunkUploaded: counters.chunksUploaded += 1

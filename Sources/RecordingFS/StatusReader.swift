@@ -64,11 +64,16 @@ public struct StatusReader: Sendable {
   }
 
   /// Chunks that a recording has now.
-  func chunkCount(of session: SessionID) -> Int {
+  func chunkCount(of session: SessionID) -> Int { ChunkLayout.chunkCount(size: size(of: session)) }
+
+  /// Bytes of a chunk as the recording is now.
+  func byteCount(of chunk: ChunkID) -> Int { ChunkLayout.byteCount(of: chunk.index, size: size(of: chunk.session)) }
+
+  private func size(of session: SessionID) -> Int64 {
     if let recording = spool.knownRecording(session), let backing = try? Backing.status(recording.descriptor) {
-      return ChunkLayout.chunkCount(size: backing.size)
+      return backing.size
     }
-    return ChunkLayout.chunkCount(size: ((try? spool.journal.session(session)) ?? nil)?.size ?? 0)
+    return ((try? spool.journal.session(session)) ?? nil)?.size ?? 0
   }
 
   // MARK: Details

@@ -8,6 +8,9 @@ public enum Backing {
   /// Name of the attribute that ties a backing file to its session, hidden in the mount.
   public static let sessionAttribute = "user.reelfs.session"
 
+  /// Which chunks of a backing file are only at the destination (`ChunkSet.text`), hidden in the mount.
+  static let evictedAttribute = "user.reelfs.evicted"
+
   /// Runs a call that returns -1 and sets errno; EINTR is retried.
   @discardableResult
   static func call<T: SignedInteger>(_ what: String, _ body: () -> T) throws(SpoolError) -> T {
@@ -167,6 +170,16 @@ public enum Backing {
     }
     if let failure { throw failure }
     return bytes
+  }
+
+  /// Writes all of `bytes` at `offset`.
+  public static func write(_ bytes: [UInt8], to file: FileDescriptor, at offset: Int64) throws(SpoolError) {
+    var done = 0
+    while done < bytes.count {
+      done += try call("write") {
+        bytes.withUnsafeBytes { pwrite(file.rawValue, $0.baseAddress! + done, bytes.count - done, Int(offset) + done) }
+      }
+    }
   }
 
   // MARK: Extended attributes (paths are absolute or relative to the working folder: the calls know no `at` form)

@@ -75,7 +75,7 @@ struct FactWriter {
       """, [chunk.session.number, chunk.index, Int64(version.number), bytes, now])
     guard db.changesCount > 0 else { return }
     try run(
-      "UPDATE sessions SET revision = revision + 1, is_synced = 0 WHERE number = ?", [chunk.session.number])
+      "UPDATE sessions SET revision = revision + 1, is_synced = 0, sha256 = NULL WHERE number = ?", [chunk.session.number])
   }
 
   private func store(_ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest) throws {

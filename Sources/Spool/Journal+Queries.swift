@@ -111,21 +111,34 @@ extension Journal {
     }
   }
 
-  /// Sessions whose path is `path` or below it, in path order; all for the empty path. `body` sees one row at a time.
+  /// Sessions whose path is `path` or below it, in path order; all for the empty path. `body` sees one row at a time and
+  /// may ask the journal itself. Each page of rows is one snapshot.
   public func eachSession(below path: [UInt8], _ body: (SessionRow) -> Void) throws(JournalError) {
+    var after: SessionRow?
+    while true {
+      let rows = try page(of: path, after: after)
+      rows.forEach(body)
+      guard rows.count == Self.pageMax else { return }
+      after = rows.last
+    }
+  }
+
+  /// Rows held in memory at once: some hundred KiB.
+  private static let pageMax = 1_000
+
+  private func page(of path: [UInt8], after last: SessionRow?) throws(JournalError) -> [SessionRow] {
     try read { db in
-      let rows: RowCursor
-      if path.isEmpty {
-        rows = try Row.fetchCursor(db, sql: "SELECT \(SessionRow.columns) FROM sessions ORDER BY path")
-      } else {
-        // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
-        rows = try Row.fetchCursor(
-          db,
-          sql: """
-            SELECT \(SessionRow.columns) FROM sessions WHERE path = ? OR (path > ? AND path < ?) ORDER BY path
-            """, arguments: [Data(path), Data(path + Array("/".utf8)), Data(path + Array("0".utf8))])
+      // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
+      let isBelow = path.isEmpty ? "1" : "(path = ?3 OR (path > ?4 AND path < ?5))"
+      let sql = """
+        SELECT \(SessionRow.columns) FROM sessions WHERE (path, number) > (?1, ?2) AND \(isBelow)
+        ORDER BY path, number LIMIT \(Self.pageMax)
+        """
+      var arguments: StatementArguments = [Data(last?.path ?? []), last?.session.number ?? -1]
+      if !path.isEmpty {
+        arguments += [Data(path), Data(path + Array("/".utf8)), Data(path + Array("0".utf8))]
       }
-      while let row = try rows.next() { body(SessionRow(row)) }
+      return try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map(SessionRow.init)
     }
   }
 
@@ -199,6 +212,46 @@ extension Journal {
       return RecordingManifest(
         session: session, facts: SessionFacts(path: row.path, inode: row.inode), revision: row.revision,
         size: row.size, digests: digests)
+    }
+  }
+
+  /// Ignored when the recording has changed since `revision`.
+  func setSHA256(_ digest: [UInt8], of session: SessionID, revision: Int64) throws(JournalError) {
+    try write { db in
+      try db.execute(
+        sql: "UPDATE sessions SET sha256 = ? WHERE number = ? AND revision = ? AND is_synced = 1",
+        arguments: [Data(digest), session.number, revision])
+    }
+  }
+
+  /// What a stored chunk that is still here was stored as.
+  func storedDigest(_ chunk: ChunkID) throws(JournalError) -> (bytes: Int, digest: ChunkDigest)? {
+    try read { db in
+      guard
+        let row = try Row.fetchOne(
+          db.cachedStatement(sql: "SELECT bytes, digest FROM chunks WHERE session = ? AND idx = ? AND state = 2"),
+          arguments: [chunk.session.number, chunk.index]),
+        let digest = (row[1] as Data?).flatMap({ ChunkDigest(bytes: $0) })
+      else { return nil }
+      return (row[0], digest)
+    }
+  }
+
+  /// Synced recordings whose whole digest has not been computed; at most `max`.
+  public func withoutSHA256(max: Int) throws(JournalError) -> [SessionID] {
+    try read { db in
+      try Int64.fetchAll(
+        db, sql: "SELECT number FROM sessions WHERE is_synced = 1 AND sha256 IS NULL LIMIT ?", arguments: [max]
+      ).map { SessionID(number: $0) }
+    }
+  }
+
+  /// Whether every chunk below `count` is stored.
+  func isStored(_ session: SessionID, chunks count: Int) throws(JournalError) -> Bool {
+    try read { db in
+      let through = try Int.fetchOne(
+        db.cachedStatement(sql: "SELECT stored_through FROM sessions WHERE number = ?"), arguments: [session.number])
+      return (through ?? 0) >= count
     }
   }
 

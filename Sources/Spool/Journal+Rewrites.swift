@@ -53,7 +53,7 @@ extension Journal {
   private static func markChanged(_ session: SessionID, _ db: Database) throws {
     try db.execute(
       sql: """
-        UPDATE sessions SET revision = revision + 1, is_synced = 0, is_finished = 0, is_open = 1 WHERE number = ?
+        UPDATE sessions SET revision = revision + 1, is_synced = 0, sha256 = NULL, is_finished = 0, is_open = 1 WHERE number = ?
         """, arguments: [session.number])
   }
 }

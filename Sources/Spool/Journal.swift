@@ -1,6 +1,7 @@
 public import UploadCore
 internal import UploadProtocol
 internal import Foundation
+internal import Glibc
 internal import GRDB
 internal import Synchronization
 
@@ -11,8 +12,13 @@ internal import Synchronization
 public final class Journal: Sendable {
   let pool: DatabasePool
   let path: String
+  /// Signalled whenever chunks have been recorded as stored.
+  let progress = Progress()
   /// Called on the uploader thread for each `finished` that has been recorded.
   let onFinished = Mutex<(@Sendable (SessionID) -> Void)?>(nil)
+
+  /// The machine was switched off, or crashed, while the journal was in use.
+  public let followsPowerCut: Bool
 
   /// Opens or creates the journal. WAL with `synchronous = NORMAL`: a commit survives the death of the process;
   /// `makeDurable` makes all earlier commits survive a power cut.
@@ -26,13 +32,45 @@ public final class Journal: Sendable {
     }
     do {
       let pool = try DatabasePool(path: path, configuration: configuration)
-      try Schema.migrator.migrate(pool)
       if try pool.read({ try Schema.migrator.hasBeenSuperseded($0) }) {
-        throw JournalError("\(path) was written by a newer reelfs")
+        throw JournalError("it was written by a newer reelfs")
       }
+      try Schema.migrator.migrate(pool)
+      followsPowerCut = try Self.beginUse(pool)
       self.pool = pool
+    } catch let error as JournalError {
+      throw error
     } catch {
-      throw JournalError("cannot open \(path): \(error)")
+      throw JournalError("\(error)")
+    }
+  }
+
+  /// Opens the journal; one that cannot be used (damaged, or of a newer version) is set aside and a new one begun, which
+  /// recovery fills from the spool.
+  /// - Returns: the journal, and a sentence about what was set aside.
+  public static func openOrBegin(path: String) throws(JournalError) -> (Journal, notice: String?) {
+    do {
+      return (try Journal(path: path), nil)
+    } catch {
+      let aside = path + ".set-aside-" + String(Int(wallClock))
+      for suffix in ["", "-wal", "-shm"] { rename(path + suffix, aside + suffix) }
+      let journal = try Journal(path: path)
+      return (journal, "the journal could not be used (\(error.message)); it lies in \(aside), and a new one was begun")
+    }
+  }
+
+  /// Notes which boot of the machine uses the journal. After a power cut its pages are checked first.
+  /// - Returns: whether there was one.
+  private static func beginUse(_ pool: DatabasePool) throws -> Bool {
+    let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
+    return try pool.write { db in
+      let last = try String.fetchOne(db, sql: "SELECT value FROM settings WHERE name = 'in_use_by_boot'")
+      try db.execute(
+        sql: "INSERT OR REPLACE INTO settings (name, value) VALUES ('in_use_by_boot', ?)", arguments: [boot])
+      guard let last, last != boot else { return false }
+      let verdict = try String.fetchOne(db, sql: "PRAGMA quick_check(1)")
+      if verdict != "ok" { throw JournalError("it is damaged: \(verdict ?? "no answer to quick_check")") }
+      return true
     }
   }
 
@@ -55,6 +93,7 @@ public final class Journal: Sendable {
 
   /// Everything in one file, for a clean end.
   public func close() {
+    _ = try? pool.write { try $0.execute(sql: "DELETE FROM settings WHERE name = 'in_use_by_boot'") }
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
     try? pool.close()
   }
@@ -69,6 +108,7 @@ extension Journal: UploadJournal {
     try write { db in
       for fact in facts { try FactWriter(db: db, now: now).apply(fact) }
     }
+    if facts.contains(where: { if case .stored = $0 { true } else { false } }) { progress.signal() }
     guard let onFinished = onFinished.withLock({ $0 }) else { return }
     for case .finished(let session, _) in facts { onFinished(session) }
   }

@@ -14,12 +14,14 @@ public final class Recording: Sendable {
   public let session: SessionID
   /// Open for reading and writing for as long as this object lives.
   public let descriptor: FileDescriptor
-  private let spool: Spool
-  private let state: Mutex<State>
+  let spool: Spool
+  let state: Mutex<State>
+  /// Held while bytes of this recording are given up or fetched back. Before `state`.
+  let hydrating = Mutex<Void>(())
   /// Held while the journal reopens or drops chunks of this recording.
   private let rewriting = Mutex<Void>(())
 
-  private struct State {
+  struct State {
     /// Loaded when the first writer comes.
     var tracker: ChunkTracker?
     var handles = 0
@@ -31,7 +33,20 @@ public final class Recording: Sendable {
     var openings = 0
     /// The opening whose settle time is over, and how many `finished` the journal has still to record.
     var settledOpening = 0
+    /// The opening in which the journal was last made durable, so that a power cut finds this recording marked as open.
+    var durableOpening = 0
     var unrecordedFinishes = 0
+
+    /// Stored chunks whose local bytes are gone, once they have been asked for.
+    var evicted = ChunkSet()
+    var isEvictionKnown = false
+    /// Chunks that the backing file's attribute names as evicted: may be here again, but have not changed since.
+    var marked = ChunkSet()
+    /// Reads under way: nothing is evicted meanwhile.
+    var readers = 0
+    /// Bytes on the local disk when last looked at, and whether they are in the spool's usage.
+    var accounted: Int64 = 0
+    var isCounted = false
 
     /// The journal knows all that was posted of this recording.
     var isQuiet: Bool { writers == 0 && settledOpening == openings && unrecordedFinishes == 0 }
@@ -47,7 +62,12 @@ public final class Recording: Sendable {
       state.tracker = ChunkTracker(
         size: 0, baseVersion: .first, handedOff: ChunkSet(), reopened: [:], policy: spool.sealPolicy,
         now: spool.clock.now)
+      state.isEvictionKnown = true
+    } else {
+      state.accounted = ((try? Backing.status(descriptor))?.blocks ?? 0) * 512
     }
+    // An older recording is counted when recovery comes by, unless it has been there.
+    state.isCounted = isNew || spool.usage.isComplete
     self.state = Mutex(state)
   }
 
@@ -56,6 +76,7 @@ public final class Recording: Sendable {
   // MARK: Handles
 
   public func opened(forWriting writes: Bool) throws(SpoolError) {
+    try loadEvicted()
     if writes { try loadTracker() }
     state.withLock { state in
       state.handles += 1
@@ -73,6 +94,7 @@ public final class Recording: Sendable {
       guard wrote else { return nil }
       state.writers -= 1
       guard state.writers == 0, !state.isRemoved else { return nil }
+      account(&state)
       sealAll(&state)
       return state.openings
     }
@@ -116,7 +138,8 @@ public final class Recording: Sendable {
   /// Bytes `offset..<offset + count` are about to change. Returns when the journal knows whatever it must; then change
   /// them, and call `endWrite` whatever came of it.
   public func beginWrite(offset: Int64, count: Int64) throws(SpoolError) -> Change? {
-    try begin { $0.beginWrite(offset: offset, count: count, now: $1) } undo: {
+    try spool.evictor.makeRoom(growth(to: offset + count))
+    return try begin { $0.beginWrite(offset: offset, count: count, now: $1) } undo: {
       _ = $0.endWrite($1, offset: offset, written: 0, now: $2)
     }
   }
@@ -127,6 +150,7 @@ public final class Recording: Sendable {
       let now = spool.clock.now
       for chunk in state.tracker?.endWrite(change.change, offset: offset, written: written, now: now) ?? [] {
         post(chunk, state)
+        account(&state)
       }
       watch(&state)
     }
@@ -172,6 +196,7 @@ public final class Recording: Sendable {
     guard let change else { return }
     state.withLock { state in
       state.tracker?.endTruncate(change.change, to: size, now: spool.clock.now)
+      account(&state)
       watch(&state)
     }
   }
@@ -187,10 +212,17 @@ public final class Recording: Sendable {
   ) throws(SpoolError) -> Change? {
     // Each turn but the last waits for another thread's journal commit, so there are as many as concurrent rewriters.
     while true {
+      var missing: [Int] = []
       let step = state.withLock { state -> (change: ChunkTracker.Change, mustWait: Bool)? in
         guard !state.isRemoved, state.tracker != nil else { return nil }
         let now = spool.clock.now
         let change = begin(&state.tracker!, now)
+        missing = change.touching(state.evicted)
+        if !missing.isEmpty {
+          undo(&state.tracker!, change, now)
+          state.tracker!.abandon(change.reopen)
+          return (change, true)
+        }
         guard change.reopen.isEmpty, change.dropFrom == nil, state.tracker!.isReopening(change) else {
           return (change, false)
         }
@@ -198,6 +230,11 @@ public final class Recording: Sendable {
         return (change, true)
       }
       guard let step else { return nil }
+      // A chunk that changes in part must be here in whole.
+      if !missing.isEmpty {
+        try hydrate(missing)
+        continue
+      }
       if step.mustWait {
         rewriting.withLock { _ in }
         continue
@@ -214,6 +251,9 @@ public final class Recording: Sendable {
       try rewriting.withLock { _ throws(JournalError) in
         if !change.reopen.isEmpty {
           let versions = try spool.journal.reopen(session, change.reopen)
+          try markDurably()
+          // An attribute that cannot be written costs a fetch after a lost journal, nothing else.
+          try? unmark(change.reopen)
           state.withLock { state in
             state.tracker?.didReopen(versions)
             for index in change.reopen { spool.post(.event(.reopened(ChunkID(session, index)))) }
@@ -235,6 +275,70 @@ public final class Recording: Sendable {
       }
       throw .journal(error.message)
     }
+  }
+
+  // MARK: Durability
+
+  /// fsync(2): when it returns, a power cut of this machine loses nothing that was written before. The journal comes first:
+  /// what it vouches for must not be newer than what it knows.
+  public func synchronize(dataOnly: Bool) throws(SpoolError) {
+    do { try spool.journal.makeDurable() } catch { throw .journal(error.message) }
+    try Backing.synchronize(descriptor, dataOnly: dataOnly)
+  }
+
+  /// Seals what is open and returns when everything written before the call is stored at the destination, or the recording
+  /// is gone. Waits as long as it takes: the caller asked for it (`--fsync remote`).
+  public func synchronizeRemotely() throws(SpoolError) {
+    flush()
+    let size = try Backing.status(descriptor).size
+    let count = ChunkLayout.chunkCount(size: size)
+    while !isRemoved {
+      if state.withLock({ $0.tracker?.isSealed ?? true }) {
+        do {
+          if try spool.journal.isStored(session, chunks: count) { return }
+        } catch { throw .journal(error.message) }
+      }
+      spool.progress.wait()
+    }
+  }
+
+  // MARK: Room
+
+  /// Bytes by which a write up to `end` extends the recording: what is rewritten in place needs no room.
+  private func growth(to end: Int64) -> Int64 { state.withLock { max(0, end - ($0.tracker?.size ?? 0)) } }
+
+  /// Looks how much of the local disk the recording takes, for the spool's usage.
+  func account() { state.withLock { account(&$0) } }
+
+  func account(_ state: inout State) {
+    guard let blocks = try? Backing.status(descriptor).blocks else { return }
+    if state.isCounted { spool.usage.add(blocks * 512 - state.accounted) }
+    state.accounted = blocks * 512
+  }
+
+  /// Its file is gone.
+  func uncount() {
+    state.withLock { state in
+      if state.isCounted { spool.usage.add(-state.accounted) }
+      state.isCounted = false
+    }
+  }
+
+  /// Recovery comes by: from now on this recording is in the spool's usage.
+  func count() {
+    state.withLock { state in
+      guard !state.isCounted else { return }
+      state.isCounted = true
+      spool.usage.add(state.accounted)
+    }
+  }
+
+  /// Once an opening: after a power cut, recordings that were being rewritten must be known as such.
+  private func markDurably() throws(JournalError) {
+    let opening = state.withLock { $0.durableOpening == $0.openings ? nil : $0.openings }
+    guard let opening else { return }
+    try spool.journal.makeDurable()
+    state.withLock { $0.durableOpening = opening }
   }
 
   // MARK: Sealing
@@ -277,7 +381,7 @@ public final class Recording: Sendable {
     try rewriting.withLock { _ throws(SpoolError) in
       guard state.withLock({ $0.tracker == nil }) else { return }
       let size = try Backing.status(descriptor).size
-      let tracker = try spool.loadTracker(session, size: size)
+      let tracker = try spool.loadTracker(session, size: size, evicted: state.withLock { $0.evicted })
       state.withLock { state in
         state.tracker = tracker
         watch(&state)

@@ -1,6 +1,6 @@
 internal import Glibc
 public import UploadCore
-internal import UploadProtocol
+public import UploadProtocol
 
 /// Brings journal and spool together after a start: the tree is right about names and bytes, the journal about what is
 /// stored. Costs one look at each file, and reads no recording.
@@ -25,6 +25,10 @@ public struct Recovery {
 
   private let spool: Spool
   public private(set) var report = Report()
+  /// Recordings that were open when reelfs ended.
+  public private(set) var unfinished: [SessionID] = []
+  /// Recordings with evicted chunks that a new journal knows nothing of.
+  public private(set) var forgotten: [SessionID] = []
 
   public init(spool: Spool) { self.spool = spool }
 
@@ -41,6 +45,7 @@ public struct Recovery {
         spool.tree.remember(item.inode, as: item.name, in: parent)
         if item.type == UInt32(S_IFREG) { found.append((item.inode, path)) }
       }
+      countUsage(found)
       var seen: Set<SessionID> = []
       for (inode, path) in found { reconcile(inode, path, rows, &seen) }
       for session in rows.keys.sorted() where !seen.contains(session) {
@@ -50,6 +55,18 @@ public struct Recovery {
     }
     removeOrphans()
     return restored.map { .restored($0, $1) }
+  }
+
+  /// Adds up what the recordings take of the disk; those that are open count themselves.
+  private func countUsage(_ found: [(inode: UInt64, path: [UInt8])]) {
+    for (inode, path) in found {
+      if let recording = spool.knownRecording(inode) {
+        recording.count()
+      } else if let backing = try? Backing.status(path, in: spool.tree.root) {
+        spool.usage.add(backing.blocks * 512)
+      }
+    }
+    spool.usage.setComplete()
   }
 
   private mutating func reconcile(
@@ -65,6 +82,7 @@ public struct Recovery {
     let facts = SessionFacts(path: path, inode: inode)
     guard let row = rows[session] else {
       report.unknown += 1
+      if spool.hasEvictedMark(at: path) { forgotten.append(session) }
       spool.post(.event(.registered(session, facts)))
       return reseal(inode)
     }
@@ -74,6 +92,7 @@ public struct Recovery {
     }
     if row.isOpen || !row.isFinished {
       report.unfinished += 1
+      unfinished.append(session)
       reseal(inode)
     }
   }

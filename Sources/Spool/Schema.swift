@@ -19,13 +19,15 @@ enum Schema {
             stored_bytes INTEGER NOT NULL DEFAULT 0, stored_through INTEGER NOT NULL DEFAULT 0,
             synced_at REAL, sha256 BLOB
           ) STRICT;
-          CREATE INDEX sessions_path ON sessions (path);
+          CREATE INDEX sessions_path ON sessions (path, number);
           CREATE INDEX sessions_pending ON sessions (number) WHERE is_synced = 0;
           CREATE TABLE chunks (
             session INTEGER NOT NULL, idx INTEGER NOT NULL, version INTEGER NOT NULL, state INTEGER NOT NULL,
             bytes INTEGER NOT NULL, digest BLOB, at REAL NOT NULL, PRIMARY KEY (session, idx)
           ) STRICT, WITHOUT ROWID;
           CREATE INDEX chunks_pending ON chunks (session, idx) WHERE state < 2;
+          CREATE INDEX chunks_stored ON chunks (at) WHERE state = 2;
+          CREATE INDEX chunks_evicted ON chunks (session, idx) WHERE state = 3;
           CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
           """)
     }

@@ -2,19 +2,30 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// What statfs(2) says of the spool's disk.
+/// What statfs(2) says of the spool's disk, or of what the quota leaves of it.
 public struct SpoolSpace: Sendable {
   public let blockSize: UInt64
   public let blocks: UInt64
-  public let blocksFree: UInt64
-  public let blocksAvailable: UInt64
+  public var blocksFree: UInt64
+  public var blocksAvailable: UInt64
   public let files: UInt64
   public let filesFree: UInt64
   public let nameLengthMax: UInt64
 }
 
 extension Spool {
-  /// What can be written: recorders look before they begin.
+  /// What can still be written under the quota, counting stored bytes that would make room: recorders look before they
+  /// begin.
+  public func writableSpace() throws(SpoolError) -> SpoolSpace {
+    var space = try space()
+    let room = max(0, evictor.limit - usage.bytes) + evictor.evictableBytes
+    let blocks = UInt64(room) / max(1, space.blockSize)
+    space.blocksAvailable = min(space.blocksAvailable + UInt64(evictor.evictableBytes) / max(1, space.blockSize), blocks)
+    space.blocksFree = max(space.blocksAvailable, min(space.blocksFree, blocks))
+    return space
+  }
+
+  /// The disk itself.
   public func space() throws(SpoolError) -> SpoolSpace {
     var raw = statvfs()
     try Backing.call("statfs") { fstatvfs(tree.root.rawValue, &raw) }

@@ -13,6 +13,11 @@ public final class Spool: Sendable {
   public let sealPolicy: SealPolicy
   /// Between the last writer's close and `finished`: rename right after close, and reopening, are one session.
   public let settleTime: Span
+  var progress: Progress { journal.progress }
+  public let usage = SpoolUsage()
+  /// Set once in `init`; a back reference, because evictions go through recordings.
+  public private(set) nonisolated(unsafe) var evictor: Evictor!
+  private let fetchChunk: @Sendable (ChunkID) throws -> [UInt8]
   private let mailbox = Mailbox<SpoolMessage>()
   private let wake: @Sendable () -> Void
   private let table = Mutex(Table())
@@ -38,6 +43,8 @@ public final class Spool: Sendable {
 
   public init(
     tree: SpoolTree, journal: Journal, clock: any MonotonicClock, sealPolicy: SealPolicy, settleTime: Span,
+    quota: SpoolQuota = SpoolQuota(), isStoring: @escaping @Sendable () -> Bool = { false },
+    fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing },
     wake: @escaping @Sendable () -> Void
   ) {
     self.tree = tree
@@ -45,7 +52,9 @@ public final class Spool: Sendable {
     self.clock = clock
     self.sealPolicy = sealPolicy
     self.settleTime = settleTime
+    self.fetchChunk = fetchChunk
     self.wake = wake
+    evictor = Evictor(spool: self, quota: quota, isStoring: isStoring)
     journal.onFinished.withLock { $0 = { [weak self] in self?.finishRecorded($0) } }
   }
 
@@ -119,17 +128,21 @@ public final class Spool: Sendable {
   }
 
   /// The last name of `inode` has gone. Within `tree.changing`.
-  public func removed(_ inode: UInt64, session: SessionID?) {
+  /// - Parameter bytes: what its file took of the disk.
+  public func removed(_ inode: UInt64, session: SessionID?, bytes: Int64) {
     if let session { introduce(session) }
     if let recording = knownRecording(inode) {
       recording.removed()
       if !recording.hasHandles { drop(recording) }
-    } else if let session {
-      post(.event(.removed(session)))
+    } else {
+      usage.add(-bytes)
+      if let session { post(.event(.removed(session))) }
     }
   }
 
+  /// An unlinked recording that nobody has open any more: its bytes are free.
   private func drop(_ recording: Recording) {
+    recording.uncount()
     table.withLock { table in
       guard table.recordings[recording.inode] === recording else { return }
       table.recordings[recording.inode] = nil
@@ -150,10 +163,12 @@ public final class Spool: Sendable {
     }
   }
 
-  func loadTracker(_ session: SessionID, size: Int64) throws(SpoolError) -> ChunkTracker {
+  func loadTracker(_ session: SessionID, size: Int64, evicted: ChunkSet) throws(SpoolError) -> ChunkTracker {
     let count = ChunkLayout.chunkCount(size: size)
     do {
       var chunks = try journal.chunks(of: session, count: count)
+      // Not unsealed bytes but bytes that are elsewhere, also when a new journal has no row of them.
+      for index in evicted.indexes where index < count { chunks.handedOff.insert(index) }
       // Only a power cut can have shortened a file behind the journal's back.
       if chunks.hasExcess { chunks.baseVersion = try journal.drop(session, from: count) }
       if count > 0, let bytes = chunks.lastBytes, chunks.handedOff.contains(count - 1),
@@ -175,6 +190,26 @@ public final class Spool: Sendable {
     guard let row = try? journal.session(session), row.isSynced else { return }
     post(.event(.restored(session, RestoredSession(row, pending: []))))
   }
+
+  /// Starts keeping to the quota.
+  public func start() { evictor.start() }
+
+  /// Ends the evictor's thread after what it has in hand.
+  public func stop() { evictor.stop() }
+
+  /// The recording of a session, loaded if it is not.
+  func recording(of session: SessionID) throws -> Recording {
+    if let known = knownRecording(session) { return known }
+    guard let row = try journal.session(session) else { throw SpoolError.missing }
+    let recording = try tree.reading { () throws(SpoolError) -> Recording in try self.recording(row.inode) }
+    guard recording.session == session else { throw SpoolError.missing }
+    return recording
+  }
+
+  /// An evicted chunk's bytes, from the destination.
+  func fetch(_ chunk: ChunkID) throws -> [UInt8] { try fetchChunk(chunk) }
+
+  func prefetch(_ recording: Recording, _ indexes: [Int]) { evictor.prefetch(recording, indexes) }
 
   // MARK: From names (within `tree.changing`)
 

@@ -6,16 +6,22 @@ internal import UploadProtocol
 public struct SpoolInbox: EventInbox {
   private let spool: Spool
   private let controls: Mailbox<UploadEvent>
+  /// Told before anything else: events of sessions that the scheduler does not know count for nothing.
+  private var restored: [UploadEvent]
 
-  /// - Parameter controls: commands and network changes, from any thread.
-  public init(spool: Spool, controls: Mailbox<UploadEvent>) {
+  /// - Parameters:
+  ///   - controls: commands and network changes, from any thread.
+  ///   - restored: what `Recovery.run` gave.
+  public init(spool: Spool, controls: Mailbox<UploadEvent>, restored: [UploadEvent]) {
     self.spool = spool
     self.controls = controls
+    self.restored = restored
   }
 
   public mutating func drain(now: Instant) -> [UploadEvent] {
     spool.runTimers(now: now)
-    var events: [UploadEvent] = []
+    var events = restored
+    restored = []
     for message in spool.drainMailbox() {
       switch message {
       case .event(let event): events.append(event)
@@ -43,6 +49,12 @@ extension Spool {
       }
     }
     return events
+  }
+
+  /// Whether some bytes of the backing file at this path are only at the destination.
+  func hasEvictedMark(at path: [UInt8]) -> Bool {
+    let absolute = tree.rootPath + [UInt8(ascii: "/")] + path
+    return ((try? Backing.attribute(Array(Backing.evictedAttribute.utf8), of: absolute))?.isEmpty ?? true) == false
   }
 
   /// The session that the backing file at this path (below the root) carries.

@@ -36,8 +36,7 @@ public struct SpoolSource: TransferSource {
   /// holds by then, so that an answer about this one counts for nothing.
   private func chunk(_ chunk: ChunkID) throws -> LoadedTransfer<UploadPayload> {
     guard let sendable = try spool.journal.sendable(chunk) else { return .outcome(.stale) }
-    let recording = try recording(of: chunk.session)
-    guard recording.session == chunk.session else { return .outcome(.stale) }
+    let recording = try spool.recording(of: chunk.session)
     let bytes = try Backing.read(
       recording.descriptor, at: Int64(chunk.index) * Int64(ChunkLayout.chunkBytes), count: sendable.bytes)
     guard bytes.count == sendable.bytes, let digest = ChunkDigest(bytes: SHA256.hash(data: bytes)) else {
@@ -45,12 +44,6 @@ public struct SpoolSource: TransferSource {
     }
     return .payload(
       .chunk(ChunkPayload(chunk: chunk, version: sendable.version, digest: digest, bytes: bytes)))
-  }
-
-  private func recording(of session: SessionID) throws -> Recording {
-    if let known = spool.knownRecording(session) { return known }
-    guard let row = try spool.journal.session(session) else { throw SpoolError.missing }
-    return try spool.tree.reading { () throws(SpoolError) in try spool.recording(row.inode) }
   }
 
   private func manifest(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {

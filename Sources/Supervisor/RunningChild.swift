@@ -35,7 +35,7 @@ struct RunningChild {
       inherited.append(Inherited(state.rawValue, as: Worker.state.rawValue))
     }
     let result = spawn(
-      program.executable, name: program.path, child.arguments, environment: [], inherited: inherited,
+      program.executable, name: program.path, child.arguments, environment: Self.environment, inherited: inherited,
       newSession: false)
     close(pipe[1])
     switch result {
@@ -49,6 +49,11 @@ struct RunningChild {
       ending = clinux_pidfd_open(process)
       return nil
     }
+  }
+
+  /// Swift's report of a crash takes seconds, in which every writer would wait; it can be had by setting the variable.
+  private static var environment: [String] {
+    getenv("SWIFT_BACKTRACE") == nil ? ["SWIFT_BACKTRACE=enable=no"] : []
   }
 
   /// Reads what the child says of its readiness. - Returns: whether it is ready now and was not before.

@@ -44,5 +44,32 @@ public struct ChunkSet: Sendable, Equatable {
     return nil
   }
 
+  /// The set as `0-9,12,20-30`; empty for the empty set.
+  public var text: String {
+    var ranges: [String] = []
+    var next = 0
+    let end = words.count << 6
+    while let start = (next..<end).first(where: contains) {
+      let stop = firstMissing(in: start..<end) ?? end
+      ranges.append(stop - start == 1 ? "\(start)" : "\(start)-\(stop - 1)")
+      next = stop
+    }
+    return ranges.joined(separator: ",")
+  }
+
+  /// Reads what `text` wrote; nil for anything else.
+  public init?(text: String) {
+    for part in text.split(separator: ",") {
+      let bounds = part.split(separator: "-").map { Int($0) }
+      guard let first = bounds.first ?? nil, let last = bounds.last ?? nil, bounds.count <= 2, 0 <= first, first <= last,
+        last < 1 << 24
+      else { return nil }
+      for index in first...last { insert(index) }
+    }
+  }
+
   public var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+  /// Ascending.
+  public var indexes: [Int] { (0..<words.count << 6).filter(contains) }
+  public var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
 }

@@ -56,6 +56,12 @@ public struct ChunkTracker: Sendable {
     fileprivate let indexes: Range<Int>
     /// A partial last chunk that is filled with zeros because the recording grows past it.
     fileprivate let tail: Int?
+
+    /// The chunks of this change that are in `set`.
+    public func touching(_ set: ChunkSet) -> [Int] {
+      guard set.count > 0 else { return [] }
+      return (tail.map { [$0] } ?? []).filter(set.contains) + indexes.filter(set.contains)
+    }
   }
 
   // MARK: Writing
@@ -95,6 +101,7 @@ public struct ChunkTracker: Sendable {
         sealed.append(seal(index, chunk.version))
       }
     }
+    forgetBeyondEnd(change.indexes)
     return sealed
   }
 
@@ -113,6 +120,9 @@ public struct ChunkTracker: Sendable {
       handedOff.insert(index)
     }
   }
+
+  /// The journal has the chunk as it is now.
+  public func isHandedOff(_ index: Int) -> Bool { handedOff.contains(index) }
 
   /// Somebody else is having one of the chunks in this range reopened: wait for it before writing.
   public func isReopening(_ change: Change) -> Bool {
@@ -145,6 +155,7 @@ public struct ChunkTracker: Sendable {
     if newSize > size { holesSince = holesSince ?? now }
     size = newSize
     for index in change.indexes { leave(index, now: now) }
+    forgetBeyondEnd(change.indexes)
   }
 
   // MARK: Sealing
@@ -200,6 +211,12 @@ public struct ChunkTracker: Sendable {
     chunk.lastTouch = now
     chunk.settledBytes = min(chunk.settledBytes, ChunkLayout.byteCount(of: index, size: size))
     touched[index] = chunk
+  }
+
+  /// A write that failed (a full disk) leaves no chunk behind that the recording does not have.
+  private mutating func forgetBeyondEnd(_ indexes: Range<Int>) {
+    let count = ChunkLayout.chunkCount(size: size)
+    for index in indexes where index >= count && touched[index]?.writersInside == 0 { touched[index] = nil }
   }
 
   private mutating func touch(_ index: Int, now: Instant, reopened: inout [Int]) {

@@ -40,10 +40,9 @@ extension UploadScheduler {
     switch (transfer.request, outcome) {
     case (.chunk(let chunk), .stored(let version, let digest, _)): stored(transfer, chunk, version, digest)
     case (.chunk(let chunk), .superseded(let current)): superseded(transfer, chunk, current)
-    case (.chunk(let chunk), .stale):
+    case (.chunk, .stale):
       // Normally nothing to do: the event that it is open again is on its way.
       if transfer.isSealedAgain { putBack(transfer) }
-      _ = chunk
     case (.chunk(let chunk), .corrupted(let message)): corrupted(transfer, chunk, message)
     case (.announce(let session), .announced(let facts)): announced(session, facts)
     case (.complete(let session), .completed(let revision)): completed(session, revision: revision)

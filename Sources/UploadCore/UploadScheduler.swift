@@ -100,6 +100,10 @@ public struct UploadScheduler: Sendable {
   // What tests and the simulation may see.
   package var pendingChunks: Int { sessions.values.reduce(0) { $0 + $1.pending.count } }
   package func pending(of session: SessionID) -> PendingRanges? { sessions[session]?.pending }
+  /// Whether `chunk` will be sent some time: pending, or leased.
+  package func knows(_ chunk: ChunkID) -> Bool {
+    sessions[chunk.session]?.pending.contains(chunk.index) == true || transfers.contains { $0.request == .chunk(chunk) }
+  }
   package func retryMoment(of session: SessionID) -> Instant? { sessions[session]?.notBefore }
   package func failures(of session: SessionID) -> Int { sessions[session]?.failures ?? 0 }
   package var isProbing: Bool { connection.probe != nil }

@@ -6,6 +6,8 @@ struct Checker {
   private(set) var violation: String?
   /// The loop slept without deadline while nothing was on the agenda.
   var sleptForEver = false
+  /// The loop keeps facts that the journal did not take.
+  private var journalLags = false
   /// Sessions of which the receiver lost something it had acknowledged: a fault beyond I2, mended by completion.
   var forgetful: Set<SessionID> = []
 
@@ -89,6 +91,7 @@ struct Checker {
       default: break
       }
     }
+    journalLags = summary.journalError != nil
     if summary.inFlight > world.policy.parallel { fail("I4", "\(summary.inFlight) in flight") }
     if summary.troubled.count > 1_000 { fail("I4", "the summary is not bounded") }
   }
@@ -160,6 +163,18 @@ struct Checker {
       detours[session] = 0
     case .incomplete, .superseded, .sessionUnknown: detours[session, default: 0] += 1
     default: failures[session, default: 0] += 1
+    }
+  }
+
+  /// I6: what the journal holds as sealed is on the scheduler's list, so that it is sent without waiting for anything.
+  mutating func checkQueue(of scheduler: UploadScheduler, _ world: SimulatedWorld) {
+    guard !journalLags else { return }
+    for session in world.sessions {
+      guard let row = world.journal.rows.sessions[session], let file = world.files[session] else { continue }
+      for index in 0..<file.chunkCount where row.chunks[index]?.state == .sealed {
+        guard !scheduler.knows(ChunkID(session, index)) else { continue }
+        fail("I6", "chunk \(index) of \(session.number) is sealed, and the scheduler has forgotten it")
+      }
     }
   }
 

@@ -58,6 +58,8 @@ extension SimulatedWorld {
   }
 
   func command(_ command: ControlCommand) {
+    if command == .pauseAll { isPaused = true }
+    if command == .resumeAll { isPaused = false }
     checker.commanded(command, at: now)
     post(.control(command))
   }
@@ -163,7 +165,8 @@ extension SimulatedWorld {
     unreachableUntil = now
     journal.isFailing = false
     callsToLive = nil
-    command(.resumeAll)
+    // Resuming looks at the destination at once; without, the uploader has to find back by itself.
+    if isPaused { command(.resumeAll) }
     command(.limit(bytesPerSecond: nil))
     for session in sessions where files[session] != nil {
       if files[session]?.isOpen == true { close(session) }

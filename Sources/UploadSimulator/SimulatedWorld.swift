@@ -34,6 +34,8 @@ final class SimulatedWorld {
   /// Port calls until a kill in the middle of a turn; nil: none planned.
   var callsToLive: Int?
   var isHealed = false
+  /// People asked for a pause last.
+  var isPaused = false
   var lastRelease = Instant(nanoseconds: 0)
   var actionsLeft: Int
 

@@ -48,11 +48,13 @@ public struct Simulation {
     loop.turn()
     turns += 1
     if turns > turnsMax { world.checker.fail("I4", "\(turns) turns") }
-    if world.isDead {
+    let wasDead = world.isDead
+    if wasDead {
       world.restart()
       world.checker.restarted(at: world.now)
       loop = makeLoop(world)
     }
+    if !wasDead { world.checker.checkQueue(of: loop.scheduler, world) }
     world.checker.checkDelays(of: loop.scheduler, world.sessions, policy: world.policy, at: world.now)
     return world.checker.violation == nil
   }

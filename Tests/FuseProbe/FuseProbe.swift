@@ -12,7 +12,9 @@ enum FuseProbe {
       switch arguments.count > 1 ? arguments[1] : "" {
       case "mount": 
         try supervise(
-          folder: arguments[2], mountpoint: arguments[3], quickDeathsMax: arguments.dropFirst(4).first.flatMap { Int($0) })
+          folder: arguments[2], mountpoint: arguments[3], quickDeathsMax: arguments.dropFirst(4).first.flatMap { Int($0) }) { say("ready") }
+      case "daemon": try detach(folder: arguments[2], mountpoint: arguments[3])
+      case "detached": detached(folder: arguments[2], mountpoint: arguments[3])
       case "worker": try work(folder: arguments[2], mountpoint: arguments[3])
       case "serve": try serve(folder: arguments[2], mountpoint: arguments[3])
       default: exit(64)
@@ -23,16 +25,37 @@ enum FuseProbe {
     }
   }
 
-  private static func supervise(folder: String, mountpoint: String, quickDeathsMax: Int?) throws {
+  private static func supervise(
+    folder: String, mountpoint: String, quickDeathsMax: Int?, becameReady: @escaping () -> Void
+  ) throws {
     let mount = try FuseMount.mount(at: mountpoint, options: MountOptions(), say: say)
     let state = try SharedState.create()
     let worker = ChildProcess(
       name: "worker", role: .worker, arguments: ["worker", folder, mount.path],
       policy: quickDeathsMax.map { RestartPolicy(quickDeathsMax: $0) } ?? .worker)
-    let settings = Supervisor.Settings(recordings: folder, say: say) { say("ready") }
+    let settings = Supervisor.Settings(recordings: folder, say: say, becameReady: becameReady)
     let supervisor = try Supervisor(
       mount: mount, state: state.descriptor, children: [worker], settings: settings)
     exit(supervisor.run())
+  }
+
+  private static func detach(folder: String, mountpoint: String) throws {
+    let nothing = try FileDescriptor.open("/dev/null", .writeOnly)
+    switch Daemon.start(arguments: ["detached", folder, mountpoint], output: nothing) {
+    case .ready: say("ready")
+    case .failed(let message):
+      say(message)
+      exit(1)
+    }
+  }
+
+  private static func detached(folder: String, mountpoint: String) {
+    do {
+      try supervise(folder: folder, mountpoint: mountpoint, quickDeathsMax: nil) { Daemon.announceReady() }
+    } catch {
+      Daemon.announceFailure("\(error)")
+      exit(1)
+    }
   }
 
   private static func work(folder: String, mountpoint: String) throws {

@@ -11,23 +11,23 @@ import SystemPackage
 /// Only for trees small enough to be read at each start. It also counts what it is asked (`getxattr` of
 /// `user.probe.count.getxattr`).
 final class PassthroughFileSystem: FileSystem {
-  private let tree: String
-  private let graveyard: String
-  private let handles: HandleTable
-  private let state = Mutex(State())
+  let tree: String
+  let graveyard: String
+  let handles: HandleTable
+  let state = Mutex(State())
   /// Held while the folder and `state.names` change together: an inode number that became free may name a new file in the
   /// next instant.
-  private let naming = Mutex(())
+  let naming = Mutex(())
   private let getxattrs = Atomic(0)
 
-  private struct State {
+  struct State {
     /// Names of each node, as the parent's inode and the name in it. The root is under 1.
     var names: [UInt64: [Place]] = [:]
     var files: [HandleID: CInt] = [:]
     var rootInode: UInt64 = 0
   }
 
-  private struct Place: Hashable {
+  struct Place: Hashable {
     var parent: UInt64
     var name: FileName
   }
@@ -70,7 +70,7 @@ final class PassthroughFileSystem: FileSystem {
 
   // MARK: Paths
 
-  private func path(_ node: NodeID) throws(Errno) -> String {
+  func path(_ node: NodeID) throws(Errno) -> String {
     guard let path = state.withLock({ Self.path(node.rawValue, $0, tree, graveyard) }) else { throw .noSuchFileOrDirectory }
     return path
   }
@@ -85,16 +85,16 @@ final class PassthroughFileSystem: FileSystem {
     return lstat(grave, &status) == 0 ? grave : nil
   }
 
-  private func path(_ name: FileName, in parent: NodeID) throws(Errno) -> String {
+  func path(_ name: FileName, in parent: NodeID) throws(Errno) -> String {
     try path(parent) + "/" + name.text
   }
 
-  private func inode(_ path: String) -> UInt64? {
+  func inode(_ path: String) -> UInt64? {
     var status = stat()
     return lstat(path, &status) == 0 ? UInt64(status.st_ino) : nil
   }
 
-  private func add(_ node: UInt64, _ name: FileName, in parent: NodeID) {
+  func add(_ node: UInt64, _ name: FileName, in parent: NodeID) {
     let place = Place(parent: parent.rawValue, name: name)
     state.withLock { state in
       for (other, places) in state.names where other != node && places.contains(place) {
@@ -136,7 +136,7 @@ final class PassthroughFileSystem: FileSystem {
     return attributes
   }
 
-  private func entry(_ path: String) throws(Errno) -> Entry {
+  func entry(_ path: String) throws(Errno) -> Entry {
     let attributes = try attributes(path)
     // Inode numbers are used again at once: without a generation the kernel would take a new folder for the one that is
     // just being removed elsewhere (ESTALE). The time of birth tells two lives of a number apart.
@@ -149,13 +149,13 @@ final class PassthroughFileSystem: FileSystem {
   }
 
   /// An entry just made, which counts as ours also when an earlier worker made it.
-  private func made(
+  func made(
     _ name: FileName, in parent: NodeID, _ context: RequestContext, _ make: (String) -> CInt
   ) throws(Errno) -> Entry {
     try naming.withLock { _ throws(Errno) in try madeLocked(name, in: parent, context, make) }
   }
 
-  private func madeLocked(
+  func madeLocked(
     _ name: FileName, in parent: NodeID, _ context: RequestContext, _ make: (String) -> CInt
   ) throws(Errno) -> Entry {
     let path = try path(name, in: parent)
@@ -168,7 +168,7 @@ final class PassthroughFileSystem: FileSystem {
     return entry
   }
 
-  private func check(_ result: CInt) throws(Errno) {
+  func check(_ result: CInt) throws(Errno) {
     if result != 0 { throw Errno(rawValue: errno) }
   }
 
@@ -236,14 +236,14 @@ final class PassthroughFileSystem: FileSystem {
     _ name: FileName, in parent: NodeID, to newName: FileName, in newParent: NodeID, flags: UInt32,
     _ context: RequestContext
   ) throws(Errno) {
-    guard flags == 0 else { throw .invalidArgument }
     try naming.withLock { _ throws(Errno) in
-      try renameLocked(name, in: parent, to: newName, in: newParent, context)
+      try renameLocked(name, in: parent, to: newName, in: newParent, flags: flags, context)
     }
   }
 
   private func renameLocked(
-    _ name: FileName, in parent: NodeID, to newName: FileName, in newParent: NodeID, _ context: RequestContext
+    _ name: FileName, in parent: NodeID, to newName: FileName, in newParent: NodeID, flags: UInt32,
+    _ context: RequestContext
   ) throws(Errno) {
     let (from, to) = (try path(name, in: parent), try path(newName, in: newParent))
     let moved = inode(to)
@@ -252,11 +252,13 @@ final class PassthroughFileSystem: FileSystem {
     } else {
       guard let inode = inode(from) else { throw .noSuchFileOrDirectory }
       context.remember(inode)
-      bury(to)
-      try check(Glibc.rename(from, to))
+      if flags == 0 { bury(to) }
+      try check(renameat2(AT_FDCWD, from, AT_FDCWD, to, flags))
     }
     remove(name, in: parent)
     if let inode = inode(to) { add(inode, newName, in: newParent) }
+    // Exchanged.
+    if let inode = inode(from) { add(inode, name, in: parent) }
   }
 
   /// Keeps the last name's file for those who have it open.
@@ -289,90 +291,6 @@ final class PassthroughFileSystem: FileSystem {
     statistics.blocksFree = 1 << 19
     statistics.blocksAvailable = 1 << 19
     return statistics
-  }
-
-  // MARK: Files
-
-  func create(
-    _ name: FileName, in parent: NodeID, mode: UInt32, flags: Int32, _ context: RequestContext
-  ) throws(Errno) -> (Entry, OpenedFile) {
-    try naming.withLock { _ throws(Errno) in
-      try createLocked(name, in: parent, mode: mode, flags: flags, context)
-    }
-  }
-
-  private func createLocked(
-    _ name: FileName, in parent: NodeID, mode: UInt32, flags: Int32, _ context: RequestContext
-  ) throws(Errno) -> (Entry, OpenedFile) {
-    let path = try path(name, in: parent)
-    var file = Glibc.open(path, (flags & ~O_ACCMODE & ~O_APPEND) | O_RDWR | O_CREAT | O_CLOEXEC, mode)
-    if file < 0, errno == EEXIST, context.mayHaveRun { file = Glibc.open(path, O_RDWR | O_CLOEXEC) }
-    guard file >= 0 else { throw Errno(rawValue: errno) }
-    let entry = try madeLocked(name, in: parent, context) { _ in 0 }
-    return (entry, OpenedFile(handle: try keep(file, entry.node, flags, context)))
-  }
-
-  func open(_ node: NodeID, flags: Int32, _ context: RequestContext) throws(Errno) -> OpenedFile {
-    let file = Glibc.open(try path(node), (flags & ~O_ACCMODE & ~O_APPEND & ~O_CREAT) | O_RDWR | O_CLOEXEC)
-    guard file >= 0 else { throw Errno(rawValue: errno) }
-    return OpenedFile(handle: try keep(file, node, flags, context))
-  }
-
-  private func keep(_ file: CInt, _ node: NodeID, _ flags: Int32, _ context: RequestContext) throws(Errno) -> HandleID {
-    do throws(Errno) {
-      let handle = try handles.open(node: node, flags: flags, context: context)
-      if let old = state.withLock({ $0.files.updateValue(file, forKey: handle) }) { close(old) }
-      return handle
-    } catch {
-      close(file)
-      throw error
-    }
-  }
-
-  /// The handle's descriptor; opened again when an earlier worker had it.
-  private func file(_ handle: HandleID) throws(Errno) -> CInt {
-    if let file = state.withLock({ $0.files[handle] }) { return file }
-    guard let entry = handles.entry(handle) else { throw .badFileDescriptor }
-    let file = Glibc.open(try path(entry.node), O_RDWR | O_CLOEXEC)
-    guard file >= 0 else { throw Errno(rawValue: errno) }
-    return state.withLock { state in
-      if let other = state.files[handle] {
-        close(file)
-        return other
-      }
-      state.files[handle] = file
-      return file
-    }
-  }
-
-  func read(_ node: NodeID, _ handle: HandleID, offset: Int64, count: Int) throws(Errno) -> FileBytes {
-    .descriptor(FileDescriptor(rawValue: try file(handle)), offset: offset, count: count)
-  }
-
-  func write(
-    _ node: NodeID, _ handle: HandleID, offset: Int64, _ bytes: borrowing IncomingBytes, _ context: RequestContext
-  ) throws(Errno) -> Int {
-    try bytes.copy(to: FileDescriptor(rawValue: try file(handle)), at: offset)
-  }
-
-  func flush(_ node: NodeID, _ handle: HandleID) throws(Errno) {}
-
-  func release(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) {
-    if let file = state.withLock({ $0.files.removeValue(forKey: handle) }) { close(file) }
-    _ = handles.close(handle)
-    var isOpen = false
-    handles.forEach { _, other, _ in if other == node { isOpen = true } }
-    if !isOpen { _ = Glibc.unlink(graveyard + "/\(node.rawValue)") }
-  }
-
-  func synchronize(_ node: NodeID, _ handle: HandleID, dataOnly: Bool) throws(Errno) {
-    try check(fsync(try file(handle)))
-  }
-
-  func seek(_ node: NodeID, _ handle: HandleID, offset: Int64, whence: Int32) throws(Errno) -> Int64 {
-    let found = lseek(try file(handle), off_t(offset), whence)
-    if found < 0 { throw Errno(rawValue: errno) }
-    return Int64(found)
   }
 
   // MARK: Directories

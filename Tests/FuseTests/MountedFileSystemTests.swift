@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import Glibc
 import ProbeSupport
@@ -65,6 +66,38 @@ struct MountedFileSystemTests {
       #expect(stat(path, &status) == 0)
       #expect(status.st_mode & 0o7777 == 0o600)
       #expect(status.st_size == 12)
+    }
+  }
+
+  @Test("rename: not over an existing name if so asked, and in exchange")
+  func renameFlags() throws {
+    try withMount { mount in
+      try Data("a".utf8).write(to: URL(fileURLWithPath: mount.path("a")))
+      try Data("b".utf8).write(to: URL(fileURLWithPath: mount.path("b")))
+      #expect(renameat2(AT_FDCWD, mount.path("a"), AT_FDCWD, mount.path("b"), 1) == -1 && errno == EEXIST)
+      #expect(renameat2(AT_FDCWD, mount.path("a"), AT_FDCWD, mount.path("b"), 2) == 0)
+      #expect(FileManager.default.contents(atPath: mount.path("a")) == Data("b".utf8))
+      #expect(FileManager.default.contents(atPath: mount.path("b")) == Data("a".utf8))
+    }
+  }
+
+  @Test("holes are made and found, ranges copied")
+  func ranges() throws {
+    try withMount { mount in
+      let file = open(mount.path("file"), O_RDWR | O_CREAT, 0o644)
+      let block = [UInt8](repeating: 7, count: 1 << 20)
+      #expect(write(file, block, block.count) == block.count)
+      #expect(fallocate(file, 3 /* PUNCH_HOLE | KEEP_SIZE */, 0, 1 << 19) == 0)
+      #expect(lseek(file, 0, 3 /* SEEK_DATA */) == 1 << 19)
+      #expect(lseek(file, 0, 4 /* SEEK_HOLE */) == 0)
+      let other = open(mount.path("other"), O_RDWR | O_CREAT, 0o644)
+      var (from, to): (off64_t, off64_t) = (1 << 19, 10)
+      #expect(copy_file_range(file, &from, other, &to, 1_000, 0) == 1_000)
+      var bytes = [UInt8](repeating: 0, count: 1_010)
+      #expect(pread(other, &bytes, 2_000, 0) == 1_010)
+      #expect(bytes == [UInt8](repeating: 0, count: 10) + [UInt8](repeating: 7, count: 1_000))
+      close(file)
+      close(other)
     }
   }
 

@@ -19,7 +19,7 @@ public final class ProbeMount {
     if let over {
       folder = over.folder
     } else {
-      var template = Array((FileManager.default.temporaryDirectory.path + "/fuse-probe-XXXXXX").utf8CString)
+      var template = Array((Self.temporary + "/fuse-probe-XXXXXX").utf8CString)
       guard mkdtemp(&template) != nil else { throw ProbeError("no temporary folder") }
       folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -33,7 +33,12 @@ public final class ProbeMount {
     process.standardError = process.standardOutput
     try process.run()
     try eventually("the probe is ready") { said.contains("ready") || !process.isRunning }
-    if !process.isRunning { throw ProbeError(said) }
+    if !said.contains("ready") { throw ProbeError(said) }
+  }
+
+  /// In memory where that can be had: a disk that is busy with something else makes every write wait.
+  private static var temporary: String {
+    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : FileManager.default.temporaryDirectory.path
   }
 
   /// Beside the test program.
@@ -66,7 +71,9 @@ public final class ProbeMount {
     if let last { kill(last, SIGKILL) }
     process.waitUntilExit()
     // Never into a mount that is still there.
-    if unlinkat(AT_FDCWD, folder + "/mnt", AT_REMOVEDIR) == 0 { try? FileManager.default.removeItem(atPath: folder) }
+    if unlinkat(AT_FDCWD, folder + "/mnt", AT_REMOVEDIR) == 0 || errno == ENOENT {
+      try? FileManager.default.removeItem(atPath: folder)
+    }
   }
 }
 

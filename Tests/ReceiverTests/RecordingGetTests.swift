@@ -9,10 +9,12 @@ struct RecordingGetTests {
 
   init() throws { folder = try TemporaryFolder() }
 
-  @Test("ranges of a whole recording", arguments: [
-    ("bytes=5-9", 5..<10), ("bytes=5-", 5..<3000), ("bytes=-7", 2993..<3000), ("bytes=0-99999", 0..<3000),
-    ("bytes=-99999", 0..<3000), ("bytes=0-0", 0..<1),
-  ])
+  @Test(
+    "ranges of a whole recording",
+    arguments: [
+      ("bytes=5-9", 5..<10), ("bytes=5-", 5..<3000), ("bytes=-7", 2993..<3000), ("bytes=0-99999", 0..<3000),
+      ("bytes=-99999", 0..<3000), ("bytes=0-0", 0..<1),
+    ])
   func range(header: String, bytes: Range<Int>) async throws {
     let recording = noise(3000, seed: 1)
 
@@ -95,11 +97,13 @@ struct RecordingGetTests {
     }
   }
 
-  @Test("nothing outside the recordings can be read", arguments: [
-    "/recordings/../receiver.sqlite", "/recordings/d/../../receiver.sqlite", "/recordings/d/%2e%2e/%2e%2e/etc/passwd",
-    "/recordings/%2e%2e/receiver.sqlite", "/recordings/d/..%2f..%2fx", "/recordings/d/a%00b", "/recordings/d/%zz",
-    "/recordings/d//x", "/recordings/d",
-  ])
+  @Test(
+    "nothing outside the recordings can be read",
+    arguments: [
+      "/recordings/../receiver.sqlite", "/recordings/d/../../receiver.sqlite", "/recordings/d/%2e%2e/%2e%2e/etc/passwd",
+      "/recordings/%2e%2e/receiver.sqlite", "/recordings/d/..%2f..%2fx", "/recordings/d/a%00b", "/recordings/d/%zz",
+      "/recordings/d//x", "/recordings/d",
+    ])
   func outside(address: String) async throws {
     try await withReceiver(on: folder) { uploader async throws in
       let answer = try await uploader.send(.get, address)
@@ -112,7 +116,8 @@ struct RecordingGetTests {
   func symbolicLinks() async throws {
     try await withReceiver(on: folder) { uploader async throws in
       try await uploader.put([1], as: 0, in: "sess_a")
-      try FileManager.default.createSymbolicLink(atPath: folder.data + "/recordings/studio", withDestinationPath: folder.path)
+      try FileManager.default.createSymbolicLink(
+        atPath: folder.data + "/recordings/studio", withDestinationPath: folder.path)
       #expect(try await uploader.complete("sess_a", [1]).status == 200)
     }
 

@@ -1,6 +1,6 @@
 import Foundation
-import HTTPTypes
 import GRDB
+import HTTPTypes
 import Logging
 import Receiver
 import Testing
@@ -15,7 +15,9 @@ struct RecoveryTests {
   @Test("what was acknowledged is there after a restart")
   func restart() async throws {
     try await withReceiver(on: folder) { [recording] uploader async throws in
-      for index in [0, 1, 4] { try await uploader.put(chunk(index, of: recording), as: index, in: "sess_a", version: 2) }
+      for index in [0, 1, 4] {
+        try await uploader.put(chunk(index, of: recording), as: index, in: "sess_a", version: 2)
+      }
     }
 
     try await withReceiver(on: folder) { [recording] uploader async throws in
@@ -150,7 +152,9 @@ struct RecoveryTests {
     try await withReceiver(on: folder) { [recording] uploader async throws in
       try await uploader.upload(whole, as: "sess_whole")
       try await uploader.complete("sess_whole", whole, path: "whole.mkv")
-      for index in [0, 1, 4] { try await uploader.put(chunk(index, of: recording), as: index, in: "sess_part", version: 3) }
+      for index in [0, 1, 4] {
+        try await uploader.put(chunk(index, of: recording), as: index, in: "sess_part", version: 3)
+      }
     }
     switch damage {
     case .missing: try FileManager.default.removeItem(atPath: folder.data + "/receiver.sqlite")

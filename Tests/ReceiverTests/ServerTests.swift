@@ -36,7 +36,9 @@ struct ServerTests {
     }
   }
 
-  @Test("without a token only loopback is listened on", arguments: ["0.0.0.0", "192.168.1.2", "example.org", "::", "127.0.0.1.evil.org"])
+  @Test(
+    "without a token only loopback is listened on",
+    arguments: ["0.0.0.0", "192.168.1.2", "example.org", "::", "127.0.0.1.evil.org"])
   func loopbackOnly(host: String) throws {
     #expect(throws: ReceiverError.tokenNeeded(host: host)) {
       _ = try Receiver(
@@ -50,7 +52,8 @@ struct ServerTests {
     try await withReceiver(on: folder) { _ in
       #expect(throws: ReceiverError.dataFolderInUse(path: folder.data)) {
         _ = try Receiver(
-          configuration: ReceiverConfiguration(listenPort: 0, dataDirectory: folder.data), logger: Logger(label: "test"))
+          configuration: ReceiverConfiguration(listenPort: 0, dataDirectory: folder.data), logger: Logger(label: "test")
+        )
       }
     }
   }

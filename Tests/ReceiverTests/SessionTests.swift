@@ -46,7 +46,8 @@ struct SessionTests {
       let announced = try await uploader.announce("sess_a", ["device": "d", "path_base64": path.base64EncodedString()])
       #expect(announced.json["path_base64"] as? String == path.base64EncodedString())
       #expect(announced.json["path"] is NSNull)
-      #expect(try await uploader.complete("sess_a", [9], path: nil).json["recording"] as? String == "/recordings/d/a%FFb")
+      #expect(
+        try await uploader.complete("sess_a", [9], path: nil).json["recording"] as? String == "/recordings/d/a%FFb")
       #expect(try await uploader.send(.get, "/recordings/d/a%FFb").bytes == [9])
     }
   }

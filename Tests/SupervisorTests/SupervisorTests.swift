@@ -107,6 +107,18 @@ struct SupervisorTests {
     #expect(rmdir(mount.folder + "/mnt") == 0)
   }
 
+  @Test("--daemon returns when the mount is usable, and says why it is not")
+  func daemon() throws {
+    let mount = try ProbeMount("daemon")
+    defer { mount.remove() }
+    #expect(try mount.waitForExit() == 0)
+    #expect(access(mount.path(""), F_OK) == 0)
+    #expect(run("/bin/umount", mount.folder + "/mnt").code == 0)
+
+    let failed = run(ProbeMount.program, "daemon", mount.folder + "/back", mount.folder + "/nowhere")
+    #expect(failed.code == 1 && failed.output.contains("nowhere: no such folder"))
+  }
+
   @Test("a worker that cannot begin ends the mount with its own exit code")
   func cannotBegin() throws {
     let mount = try ProbeMount("mount", ["3"])

@@ -30,15 +30,17 @@ final class Catalog: Sendable {
 
   /// All changes of `body` in one durable transaction, or none.
   func write<Result>(_ body: (Database) throws -> Result) throws(CatalogError) -> Result {
-    do { return try pool.writeWithoutTransaction { db in
-      var result: Result?
-      try db.inTransaction(.immediate) {
-        result = try body(db)
-        return .commit
+    do {
+      return try pool.writeWithoutTransaction { db in
+        var result: Result?
+        try db.inTransaction(.immediate) {
+          result = try body(db)
+          return .commit
+        }
+        guard let result else { throw CatalogError("the transaction gave no result") }
+        return result
       }
-      guard let result else { throw CatalogError("the transaction gave no result") }
-      return result
-    } } catch { throw CatalogError(error) }
+    } catch { throw CatalogError(error) }
   }
 
   /// Reads what is committed; on any thread but the cooperative pool's (it blocks).
@@ -47,7 +49,9 @@ final class Catalog: Sendable {
   }
 
   /// Reads what is committed, on one of the pool's own threads.
-  func snapshot<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws(CatalogError) -> Result {
+  func snapshot<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws(CatalogError)
+    -> Result
+  {
     do { return try await pool.read(body) } catch { throw CatalogError(error) }
   }
 

@@ -38,7 +38,8 @@ enum CatalogOpening {
       for ending in ["", "-wal", "-shm"] { try folder.root.remove(EntryName(internal: newName + ending)) }
     } catch { throw CatalogError(error) }
     logger.warning(
-      "the catalog is rebuilt from the data", metadata: ["reason": "\(reason)", "set_aside": "\(asideName ?? "nothing")"])
+      "the catalog is rebuilt from the data",
+      metadata: ["reason": "\(reason)", "set_aside": "\(asideName ?? "nothing")"])
 
     let rebuilt = try Catalog(path: folder.path + "/" + newName)
     let count = try CatalogRebuild(folder: folder, catalog: rebuilt, logger: logger).run()

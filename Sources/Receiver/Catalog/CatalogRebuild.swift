@@ -115,7 +115,9 @@ struct CatalogRebuild {
     for shardName in try temp.entries() where shardName.description.hasPrefix("shard_") {
       let shard = try temp.directory(shardName)
       for entry in try shard.entries() {
-        guard let index = DataFolder.chunkIndex(ofPart: entry), DataFolder.shardName(of: index) == shardName else { continue }
+        guard let index = DataFolder.chunkIndex(ofPart: entry), DataFolder.shardName(of: index) == shardName else {
+          continue
+        }
         let chunk = try Self.hash(try shard.file(entry, .read), index, at: 0, .part)
         guard chunk.byteCount > 0 else { continue }
         try save(chunk, number)

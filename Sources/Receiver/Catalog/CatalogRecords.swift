@@ -69,7 +69,9 @@ struct ChunkRecord: Sendable, Equatable {
 extension ChunkRecord {
   init(row: Row) throws(CatalogError) {
     guard let place = Place(rawValue: row["place"]) else { throw CatalogError("a chunk's place is damaged", .damage) }
-    guard let digest = row.bytes("digest"), digest.count == 32 else { throw CatalogError("a chunk's digest is damaged", .damage) }
+    guard let digest = row.bytes("digest"), digest.count == 32 else {
+      throw CatalogError("a chunk's digest is damaged", .damage)
+    }
     self.init(index: row["idx"], version: row["version"], byteCount: row["bytes"], digest: digest, place: place)
   }
 }

@@ -62,12 +62,15 @@ extension SessionRecord {
       sql: "UPDATE session SET link = NULL WHERE link = ? AND number <> ?", arguments: [link.blob, number])
   }
 
-  private static func one(_ db: Database, _ condition: String, _ arguments: StatementArguments) throws -> SessionRecord? {
+  private static func one(_ db: Database, _ condition: String, _ arguments: StatementArguments) throws -> SessionRecord?
+  {
     try Row.fetchOne(try db.cachedStatement(sql: "SELECT * FROM session \(condition)"), arguments: arguments)
       .map { try SessionRecord(row: $0) }
   }
 
-  private static func all(_ db: Database, _ condition: String, _ arguments: StatementArguments) throws -> [SessionRecord] {
+  private static func all(_ db: Database, _ condition: String, _ arguments: StatementArguments) throws
+    -> [SessionRecord]
+  {
     try Row.fetchAll(try db.cachedStatement(sql: "SELECT * FROM session \(condition)"), arguments: arguments)
       .map { try SessionRecord(row: $0) }
   }

@@ -1,5 +1,5 @@
-import SystemPackage
 import Glibc
+import SystemPackage
 
 /// An open directory. Everything is named relative to it, one component at a time and without following symbolic
 /// links, so nothing outside the data folder can be reached whatever lies in it. Any thread may call.
@@ -60,7 +60,9 @@ final class Directory: Sendable {
   /// nil when there is no such entry. A symbolic link is not followed.
   func attributes(_ name: EntryName) throws(IOFailure) -> FileAttributes? {
     var status = stat()
-    if name.withCString({ fstatat(descriptor, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 { return FileAttributes(status) }
+    if name.withCString({ fstatat(descriptor, $0, &status, AT_SYMLINK_NOFOLLOW) }) == 0 {
+      return FileAttributes(status)
+    }
     if errno == ENOENT { return nil }
     throw IOFailure.last("look at \(name)")
   }
@@ -135,7 +137,9 @@ final class Directory: Sendable {
       }
       let bytes = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         let start = UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self)
-        return Array(UnsafeBufferPointer(start: start, count: strlen(UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))))
+        return Array(
+          UnsafeBufferPointer(
+            start: start, count: strlen(UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))))
       }
       if let name = EntryName(bytes) { names.append(name) }
     }

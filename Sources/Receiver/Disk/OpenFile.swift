@@ -1,6 +1,6 @@
-import SystemPackage
 import Glibc
 import NIOCore
+import SystemPackage
 
 /// An open regular file, closed when the last reference goes. Calls are positional, so any thread may make them.
 final class OpenFile: Sendable {
@@ -110,9 +110,10 @@ final class OpenFile: Sendable {
 
   /// One call copies at most this much, so that a stop is noticed between calls on a slow disk.
   private static let copyStepBytes: Int64 = 64 << 20
-  private typealias CopyFileRange = @convention(c) @Sendable (
-    CInt, UnsafeMutablePointer<off_t>?, CInt, UnsafeMutablePointer<off_t>?, Int, CUnsignedInt
-  ) -> Int
+  private typealias CopyFileRange =
+    @convention(c) @Sendable (
+      CInt, UnsafeMutablePointer<off_t>?, CInt, UnsafeMutablePointer<off_t>?, Int, CUnsignedInt
+    ) -> Int
   /// copy_file_range(2), looked up at run time: the Glibc module declares it only for C's `_GNU_SOURCE`, and a module
   /// of our own with that switch contradicts Dispatch's. nil in a C library without it.
   private static let copyFileRange: CopyFileRange? =

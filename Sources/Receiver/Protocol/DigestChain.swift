@@ -1,7 +1,8 @@
 import Crypto
 import UploadProtocol
 
-/// c₀ = SHA-256(32 zero bytes ‖ d₀), cᵢ = SHA-256(cᵢ₋₁ ‖ dᵢ): one value that vouches for all chunks and their order.
+/// c₀ = SHA-256(32 zero bytes ‖ d₀), cᵢ = SHA-256(cᵢ₋₁ ‖ dᵢ): one value that vouches for all chunks and
+/// their order.
 enum DigestChain {
   /// - Parameter digests: 32 bytes a chunk, one after the other; none gives 32 zero bytes.
   static func link(_ digests: [UInt8]) -> [UInt8] {

@@ -21,6 +21,7 @@ struct Dispatcher: HTTPResponder {
   let chunks: ChunkEndpoint
   let sessions: SessionEndpoint
   let recordings: RecordingEndpoint
+  let chunkReads: ChunkReadEndpoint
 
   /// What of an unread body is read and thrown away, so that the client sees the answer; a longer one ends the
   /// connection.
@@ -62,6 +63,12 @@ struct Dispatcher: HTTPResponder {
 
   private func session(_ request: Request, _ rest: Substring) async throws(ReceiverError) -> Response {
     let parts = rest.split(separator: "/", omittingEmptySubsequences: false)
+    if parts.count == 3, parts[1] == "chunks" {
+      try request.allow([.get, .head])
+      guard let name = SessionName(String(parts[0])) else { throw .badSession }
+      guard let index = Int(parts[2]), (0...ChunkLayout.indexMax).contains(index) else { throw .badIndex }
+      return try await chunkReads.read(request, name, index: index)
+    }
     guard parts.count <= 2, parts.count == 1 || parts[1] == "complete" else { throw .notFound }
     guard let name = SessionName(String(parts[0])) else { throw .badSession }
     if parts.count == 2 {
@@ -69,7 +76,8 @@ struct Dispatcher: HTTPResponder {
       return try await sessions.complete(request, name)
     }
     try request.allow([.get, .head, .put])
-    return request.method == .put ? try await sessions.announce(request, name) : try await sessions.report(request, name)
+    return request.method == .put
+      ? try await sessions.announce(request, name) : try await sessions.report(request, name)
   }
 }
 

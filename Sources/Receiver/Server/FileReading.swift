@@ -5,7 +5,7 @@ import NIOCore
 /// Reads stored files on threads of their own: the disk must never hold up the tasks of other requests.
 struct FileReading: Sendable {
   /// Bytes read and sent at a time; one such buffer a download.
-  static let stepBytes = 256 << 10
+  static let stepBytes = 128 << 10
 
   private let threads = DispatchQueue(label: "reelfs.receiver.read", attributes: .concurrent)
 
@@ -37,7 +37,9 @@ struct FileReading: Sendable {
           }
           return buffer
         }
-        guard buffer.readableBytes > 0 else { throw ReceiverError.storage("a stored file is shorter than it should be") }
+        guard buffer.readableBytes > 0 else {
+          throw ReceiverError.storage("a stored file is shorter than it should be")
+        }
         offset += Int64(buffer.readableBytes)
         try await writer.write(buffer)
       }

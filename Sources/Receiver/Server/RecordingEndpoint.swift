@@ -31,7 +31,8 @@ struct RecordingEndpoint: Sendable {
 
   func list(_ request: Request) async throws(ReceiverError) -> Response {
     let query = request.uri.queryParameters
-    guard let after = Int64(query["after"] ?? "0"), let limit = Int(query["limit"] ?? "\(Self.pageMax)"), limit > 0 else {
+    guard let after = Int64(query["after"] ?? "0"), let limit = Int(query["limit"] ?? "\(Self.pageMax)"), limit > 0
+    else {
       throw .badBody("after and limit must be numbers, limit at least 1.")
     }
     let count = min(limit, Self.pageMax)

@@ -23,7 +23,8 @@ struct SessionEndpoint: Sendable {
 
   func report(_ request: Request, _ name: SessionName) async throws(ReceiverError) -> Response {
     let query = request.uri.queryParameters
-    guard let from = Int(query["from"] ?? "0"), from >= 0, let limit = Int(query["limit"] ?? "\(Self.pageMax)"), limit > 0
+    guard let from = Int(query["from"] ?? "0"), from >= 0, let limit = Int(query["limit"] ?? "\(Self.pageMax)"),
+      limit > 0
     else { throw .badBody("from and limit must be numbers, limit at least 1.") }
     let response = try await report(name, from: from, limit: min(limit, Self.pageMax))
     return request.method == .head ? response.createHeadResponse() : response
@@ -53,7 +54,8 @@ struct SessionEndpoint: Sendable {
           record.isComplete
           ? record.size : try ChunkRecord.contiguousBytes(db, session: record.number, folded: record.folded)
         return SessionBody(
-          record, size: size, chunks: Array(chunks.prefix(limit)), next: chunks.count > limit ? chunks[limit].index : nil)
+          record, size: size, chunks: Array(chunks.prefix(limit)),
+          next: chunks.count > limit ? chunks[limit].index : nil)
       }
     } catch { throw ReceiverError(error) }
     guard let body else { throw .unknownSession }

@@ -1,5 +1,5 @@
-import SystemPackage
 import Logging
+import SystemPackage
 
 /// A completed recording that changes again gets a growing recording of its own: a copy of the whole one, which
 /// stays as it is until the next completion.

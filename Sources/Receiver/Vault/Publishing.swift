@@ -1,5 +1,5 @@
-import SystemPackage
 import Logging
+import SystemPackage
 
 /// Making the folders look as the catalog says. Every step can be repeated, so an interrupted publication is mended
 /// by doing it again.

@@ -1,6 +1,6 @@
-import SystemPackage
 import Dispatch
 import Synchronization
+import SystemPackage
 
 /// Copies whole recordings beside the vault's thread: without shared blocks that takes as long as the disk needs.
 final class RecordingCopier: Sendable {

@@ -37,7 +37,8 @@ final class VaultWriter: @unchecked Sendable {
     for job in jobs {
       switch job {
       case .chunk(let upload, let answer): uploads.append(PendingUpload(upload: upload, answer: answer))
-      case .announce(let announcement, let answer): answer(outcome { () throws(ReceiverError) in try announce(announcement).record })
+      case .announce(let announcement, let answer):
+        answer(outcome { () throws(ReceiverError) in try announce(announcement).record })
       case .complete(let completion, let answer): completions.append((completion, answer))
       case .prepared(let name, let failure): finishPreparing(name, failure)
       }

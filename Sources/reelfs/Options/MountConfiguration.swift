@@ -1,3 +1,4 @@
+import Spool
 package import UploadCore
 
 /// All a mount needs to know, checked. Made by `MountConfigurationReader`.
@@ -54,5 +55,16 @@ package struct MountConfiguration: Sendable, Equatable {
     self.mountpoint = mountpoint
     self.stateDirectory = stateDirectory
     self.device = device
+  }
+}
+
+extension MountConfiguration {
+  /// What the spool may keep on this disk.
+  var quota: SpoolQuota {
+    switch keepLocal {
+    case .whileThereIsRoom: SpoolQuota(bytes: spoolQuota, keepSeconds: 0)
+    case .seconds(let seconds): SpoolQuota(bytes: spoolQuota, keepSeconds: seconds)
+    case .all: SpoolQuota(bytes: spoolQuota, keepSeconds: nil)
+    }
   }
 }

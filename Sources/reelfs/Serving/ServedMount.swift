@@ -17,6 +17,8 @@ struct ServedMount {
   init(_ configuration: MountConfiguration) throws(CommandFailure) {
     self.configuration = configuration
     receiverPort = if case .embedded = configuration.destination { try Self.freePort() } else { 0 }
+    if configuration.compression != .none { throw CommandFailure("--compress zstd is not built yet: leave it out") }
+    if configuration.propagatesDeletes { throw CommandFailure("--propagate-deletes is not built yet: leave it out") }
     switch configuration.destination {
     case .receiver, .embedded: break
     case .tus, .s3, .folder:
@@ -36,6 +38,9 @@ struct ServedMount {
       at: configuration.mountpoint, allowOther: configuration.fuse.allowsOther,
       source: configuration.destination.description.hasPrefix("embedded")
         ? "reelfs" : configuration.destination.description, say: Terminal.complain)
+    // A crashed worker is replaced at once; Swift's backtrace would keep recorders waiting for a minute before. Whoever
+    // hunts a crash sets the variable.
+    setenv("SWIFT_BACKTRACE", "enable=no", 0)
     let shared = try SharedState.create()
     let settings = Supervisor.Settings(
       recordings: state.recordings.string, say: Terminal.complain, becameReady: { [self] in becameReady(state) })

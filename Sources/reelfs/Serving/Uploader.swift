@@ -15,6 +15,7 @@ final class Uploader: Sendable {
   private let reader: StatusReader
   private let board = StatusBoard()
   private let log: EventLog
+  private let digests: BackgroundDigests
   private let controls: Mailbox<UploadEvent>
   private let destination: ChunkDestination
   private let policy: UploadPolicy
@@ -38,10 +39,17 @@ final class Uploader: Sendable {
       caFile: configuration.caFile)
     var seal = SealPolicy()
     seal.maxLag = configuration.maxLag
+    let fetcher = ChunkFetcher(
+      destination: destination, clock: SystemClock(), stallTimeout: configuration.policy.uploadTimeout)
+    let board = board
+    let (journal, notice) = try Journal.openOrBegin(path: state.journal.string)
+    if let notice { Terminal.complain(notice) }
     spool = Spool(
       tree: try SpoolTree(recordings: state.recordings, orphans: state.orphans),
-      journal: try Journal(path: state.journal.string), clock: SystemClock(), sealPolicy: seal,
-      settleTime: configuration.settle, wake: { wake.wake() })
+      journal: journal, clock: SystemClock(), sealPolicy: seal,
+      settleTime: configuration.settle, quota: configuration.quota, isStoring: { board.isStoring },
+      fetchChunk: { try fetcher.fetch($0) }, wake: { wake.wake() })
+    digests = BackgroundDigests(spool: spool)
     reader = StatusReader(spool: spool, board: board, destination: baseURL)
     log = try EventLog(path: state.path.appending("events.jsonl"))
     let supervisor = getppid()
@@ -71,18 +79,26 @@ final class Uploader: Sendable {
     thread.name = "reelfs-upload"
     thread.stackSize = 1 << 20
     thread.start()
+    spool.start()
   }
 
   /// Ends what is in flight and leaves a journal that says everything a next start needs.
   func stop() {
+    digests.stop()
     spool.settleAll()
     mustStop.store(true, ordering: .sequentiallyConsistent)
     wake.wake()
     ended.wait()
+    spool.stop()
     spool.journal.close()
   }
 
+  /// Of this thread alone (on Linux, nice values belong to threads): when processors are short, recorders come first. At 5
+  /// it still gets a third of what a busy program gets.
+  private static let niceness: Int32 = 5
+
   private func upload() throws {
+    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
     let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
     wake.set(transport.wakeHandle)
     let watcher = try? NetworkWatcher { [controls, wake] in
@@ -91,15 +107,22 @@ final class Uploader: Sendable {
     }
     defer { watcher?.stop() }
     var recovery = Recovery(spool: spool)
-    for event in try recovery.run() { controls.post(event) }
+    let restored = try recovery.run()
     if spool.journal.isPausedByUser { controls.post(.control(.pauseAll)) }
     if recovery.report.recordings > 0 { Terminal.say(recovery.report.description) }
+    if spool.journal.followsPowerCut { recovery.unfinished.forEach(digests.add(openAtPowerCut:)) }
+    recovery.forgotten.forEach(digests.add(forgotten:))
+    // A thousand at a start; the rest at the next.
+    for session in (try? spool.journal.withoutSHA256(max: 1_000)) ?? [] { digests.add(synced: session) }
     var generator = SystemRandomNumberGenerator()
     var loop = UploadLoop(
       scheduler: UploadScheduler(policy: policy, generator: SplitMix64(seed: generator.next())),
       clock: SystemClock(), journal: spool.journal, source: SpoolSource(spool: spool), transport: transport,
-      inbox: SpoolInbox(spool: spool, controls: controls),
-      sink: StatusPublisher(board: board, log: log, reader: reader, onNotice: { [reader] in Notices.tell($0, reader) }))
+      inbox: SpoolInbox(spool: spool, controls: controls, restored: restored),
+      sink: StatusPublisher(board: board, log: log, reader: reader, onNotice: { [reader, digests] notice in
+          if case .sessionUploadComplete(let session) = notice { digests.add(synced: session) }
+          Notices.tell(notice, reader)
+        }))
     while !mustStop.load(ordering: .sequentiallyConsistent) {
       loop.turn()
       spool.journal.checkpointIfLarge()

@@ -29,7 +29,8 @@ struct WorkerProcess {
     let shared = try SharedState(descriptor: Worker.state)
     let uploader = try Uploader(configuration, state: state, baseURL: baseURL)
     let fileSystem = RecordingFileSystem(
-      spool: uploader.spool, handles: shared.handles, status: uploader.statusTree)
+      spool: uploader.spool, handles: shared.handles, status: uploader.statusTree,
+      synchronizesRemotely: configuration.synchronizeTo == .remote)
     let session = try Session(
       descriptor: Worker.device, sharedState: shared, fileSystem: fileSystem, options: SessionOptions())
     if !session.survivesWorkerDeath, !session.isContinued {

@@ -1,0 +1,89 @@
+internal import Crypto
+internal import Dispatch
+internal import Glibc
+internal import Synchronization
+internal import UploadCore
+public import UploadProtocol
+
+/// Reads recordings again when nobody waits for it: the SHA-256 of those that are synced, and, after a power cut, whether
+/// what the journal vouches for is really on the disk. One recording at a time, at background priority.
+public final class BackgroundDigests: Sendable {
+  private let spool: Spool
+  private let queue = DispatchQueue(label: "reelfs.digests", qos: .background)
+  private let mustStop = Atomic(false)
+
+  public init(spool: Spool) { self.spool = spool }
+
+  public func stop() { mustStop.store(true, ordering: .relaxed) }
+
+  /// The whole recording's SHA-256, for `user.sync.sha256`. Nothing when it changes meanwhile or is not all here.
+  public func add(synced session: SessionID) {
+    queue.async { [self] in
+      guard let row = (try? spool.journal.session(session)) ?? nil, row.isSynced, row.sha256 == nil,
+        let digest = wholeDigest(row)
+      else { return }
+      // A journal that cannot take it now gets it at the next start.
+      try? spool.journal.setSHA256(digest, of: session, revision: row.revision)
+    }
+  }
+
+  /// After a power cut: chunks of recordings that were open then are compared with the digests they were stored under;
+  /// one that differs is sent again as it is on the disk.
+  public func add(openAtPowerCut session: SessionID) {
+    queue.async { [self] in
+      guard let row = (try? spool.journal.session(session)) ?? nil,
+        let recording = try? spool.tree.reading({ () throws(SpoolError) in
+          try spool.open(row.inode, forWriting: true)
+        })
+      else { return }
+      defer { recording.closed(forWriting: true) }
+      for index in 0..<row.storedThrough where !mustStop.load(ordering: .relaxed) {
+        guard let stored = (try? spool.journal.storedDigest(ChunkID(session, index))) ?? nil else { continue }
+        let start = Int64(index) * Int64(ChunkLayout.chunkBytes)
+        let bytes = (try? Backing.read(recording.descriptor, at: start, count: stored.bytes)) ?? []
+        if ChunkDigest(bytes: SHA256.hash(data: bytes)) == stored.digest { continue }
+        try? recording.resend(index)
+      }
+    }
+  }
+
+  /// A new journal knows nothing of this recording's evicted chunks: they are fetched back, as soon as the destination
+  /// gives them, and sent again.
+  public func add(forgotten session: SessionID) {
+    queue.async { [self] in
+      while !mustStop.load(ordering: .relaxed) {
+        guard let row = (try? spool.journal.session(session)) ?? nil else { return }
+        guard
+          let recording = try? spool.tree.reading({ () throws(SpoolError) in
+            try spool.open(row.inode, forWriting: true)
+          })
+        else { return }
+        defer { recording.closed(forWriting: true) }
+        if (try? recording.restoreForgotten()) != nil { return }
+        // The destination is away: the seed's interval between two looks.
+        sleep(5)
+      }
+    }
+  }
+
+  private func wholeDigest(_ row: SessionRow) -> [UInt8]? {
+    guard
+      let recording = try? spool.tree.reading({ () throws(SpoolError) in
+        try spool.open(row.inode, forWriting: false)
+      })
+    else { return nil }
+    defer { recording.closed(forWriting: false) }
+    var hash = SHA256()
+    var offset: Int64 = 0
+    while offset < row.size {
+      guard !mustStop.load(ordering: .relaxed), recording.evictedCount == 0,
+        let bytes = try? Backing.read(recording.descriptor, at: offset, count: ChunkLayout.chunkBytes), !bytes.isEmpty
+      else { return nil }
+      hash.update(data: bytes)
+      offset += Int64(bytes.count)
+    }
+    // An eviction in between would have made holes of it.
+    return offset == row.size && recording.evictedCount == 0 ? Array(hash.finalize()) : nil
+  }
+}
+

@@ -1,0 +1,164 @@
+internal import Foundation
+internal import Synchronization
+internal import UploadCore
+internal import UploadProtocol
+
+/// How much of the local disk recordings may take, and how long stored bytes stay.
+public struct SpoolQuota: Sendable, Equatable {
+  /// nil: all of the disk but its last 5 %.
+  public var bytes: Int64?
+  /// Seconds that a stored chunk stays at least; nil: nothing is ever evicted.
+  public var keepSeconds: Double?
+
+  public init(bytes: Int64? = nil, keepSeconds: Double? = 0) {
+    self.bytes = bytes
+    self.keepSeconds = keepSeconds
+  }
+}
+
+/// Keeps the spool within its quota, on a thread of its own: stored chunks lose their local bytes, the oldest first.
+///
+/// Kernel threads call `makeRoom`, which is one comparison as long as there is room. When there is none, a writer waits for
+/// the next eviction while chunks are being stored, at most `waitMax`; otherwise, and after that, the disk is full.
+public final class Evictor: @unchecked Sendable {
+  // `condition` guards everything below it.
+  private unowned let spool: Spool
+  private let quota: SpoolQuota
+  /// Whether chunks are visibly on their way to the destination: then it is worth waiting.
+  private let isStoring: @Sendable () -> Bool
+  private let limitNow = Atomic<Int64>(Int64.max)
+  private let condition = NSCondition()
+  private var waiters = 0
+  private var rounds = 0
+  private var lastFreed = 0
+  private var isStopping = false
+  private var evictable: Int64 = 0
+  private var evictableAt = 0.0
+  private var prefetches: [(Recording, [Int])] = []
+
+  /// A recorder's own buffers bridge about this long.
+  static let waitMax = 2.0
+  /// Chunks given up in one round: one commit and one sync each.
+  private static let batch = 64
+  /// Reads ahead that wait: more are dropped, they are only a convenience.
+  private static let prefetchesMax = 32
+
+  init(spool: Spool, quota: SpoolQuota, isStoring: @escaping @Sendable () -> Bool) {
+    self.spool = spool
+    self.quota = quota
+    self.isStoring = isStoring
+  }
+
+  /// Bytes that recordings may take now.
+  public var limit: Int64 { limitNow.load(ordering: .relaxed) }
+
+  /// Bytes that an eviction could free, as of at most a second ago.
+  public var evictableBytes: Int64 {
+    guard quota.keepSeconds != nil else { return 0 }
+    condition.lock()
+    defer { condition.unlock() }
+    let now = Journal.wallClock
+    if abs(now - evictableAt) > 1 {
+      evictable = (try? spool.journal.evictableBytes()) ?? 0
+      evictableAt = now
+    }
+    return evictable
+  }
+
+  // MARK: Kernel threads
+
+  /// Returns when the spool may grow by `growth` bytes. - Throws: `.noSpace`.
+  func makeRoom(_ growth: Int64) throws(SpoolError) {
+    guard growth > 0, spool.usage.bytes + growth > limit else { return }
+    condition.lock()
+    defer { condition.unlock() }
+    let deadline = Date(timeIntervalSinceNow: Self.waitMax)
+    let first = rounds
+    waiters += 1
+    defer { waiters -= 1 }
+    condition.broadcast()
+    while spool.usage.bytes + growth > limit {
+      // One whole round has begun and ended since: what it found is what there is.
+      if rounds >= first + 2, lastFreed == 0, !isStoring() { throw .noSpace }
+      if !condition.wait(until: deadline) { throw .noSpace }
+    }
+  }
+
+  func prefetch(_ recording: Recording, _ indexes: [Int]) {
+    condition.lock()
+    defer { condition.unlock() }
+    guard prefetches.count < Self.prefetchesMax else { return }
+    prefetches.append((recording, indexes))
+    condition.broadcast()
+  }
+
+  // MARK: The thread
+
+  func start() {
+    updateLimit()
+    let thread = Thread { [self] in run() }
+    thread.name = "reelfs-evict"
+    thread.stackSize = 1 << 20
+    thread.start()
+  }
+
+  func stop() {
+    condition.lock()
+    isStopping = true
+    condition.broadcast()
+    condition.unlock()
+  }
+
+  private func run() {
+    while true {
+      condition.lock()
+      if waiters == 0, prefetches.isEmpty, !isStopping { _ = condition.wait(until: Date(timeIntervalSinceNow: 1)) }
+      let wanted = prefetches
+      prefetches = []
+      let (isStopping, isPressed) = (self.isStopping, waiters > 0)
+      condition.unlock()
+      if isStopping { return }
+      // A read ahead that fails is tried again by the reader itself, which then gets the error.
+      for (recording, indexes) in wanted { try? recording.hydrate(indexes) }
+      let freed = round(isPressed: isPressed)
+      condition.lock()
+      rounds += 1
+      lastFreed = freed
+      condition.broadcast()
+      // Somebody waits and nothing could be freed: chunks have to be stored first.
+      if freed == 0, waiters > 0 { _ = condition.wait(until: Date(timeIntervalSinceNow: 0.02)) }
+      condition.unlock()
+    }
+  }
+
+  /// One batch of evictions if the spool is above nine tenths of its quota. - Returns: chunks given up.
+  private func round(isPressed: Bool) -> Int {
+    updateLimit()
+    guard let keepSeconds = quota.keepSeconds else { return 0 }
+    let limit = self.limit
+    guard isPressed || spool.usage.bytes > limit / 10 * 9 else { return 0 }
+    let before = Journal.wallClock - keepSeconds
+    guard let chunks = try? spool.journal.evictable(storedBefore: before, max: Self.batch) else { return 0 }
+    return evict(chunks)
+  }
+
+  /// Gives up the bytes of these chunks, session by session. - Returns: how many went.
+  func evict(_ chunks: [ChunkID]) -> Int {
+    var freed = 0
+    for (session, chunks) in Dictionary(grouping: chunks, by: \.session).sorted(by: { $0.key < $1.key }) {
+      guard let recording = try? spool.recording(of: session) else { continue }
+      freed += (try? recording.evict(chunks.map(\.index))) ?? 0
+    }
+    return freed
+  }
+
+  /// The quota, and never the last 5 % of the disk, whoever fills it.
+  private func updateLimit() {
+    var limit = quota.bytes ?? Int64.max
+    if let space = try? spool.space() {
+      let (available, whole) = (space.blocksAvailable * space.blockSize, space.blocks * space.blockSize)
+      limit = min(limit, spool.usage.bytes + Int64(clamping: available) - Int64(clamping: whole / 20))
+    }
+    limitNow.store(max(0, limit), ordering: .relaxed)
+  }
+}

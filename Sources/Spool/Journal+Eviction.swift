@@ -1,0 +1,97 @@
+public import UploadCore
+internal import UploadProtocol
+internal import Foundation
+internal import GRDB
+internal import Glibc
+
+// Which stored chunks may lose their local bytes, and which have.
+extension Journal {
+  /// Stored chunks whose bytes are still here, those of finished recordings first, the oldest first. Of a recording that
+  /// is still open the first chunk and the last stored ones stay: recorders go back to them.
+  /// - Parameter storedBefore: seconds since 1970; younger ones stay.
+  func evictable(storedBefore: Double, max: Int) throws(JournalError) -> [ChunkID] {
+    try read { db in
+      try [
+        """
+        SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
+        WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 1 ORDER BY c.at LIMIT ?
+        """,
+        """
+        SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
+        WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 0 AND c.idx > 0 AND c.idx < s.stored_through - 1
+        ORDER BY c.at LIMIT ?
+        """,
+      ].reduce(into: [ChunkID]()) { chunks, sql in
+        guard chunks.count < max else { return }
+        let rows = try Row.fetchCursor(db.cachedStatement(sql: sql), arguments: [storedBefore, max - chunks.count])
+        while let row = try rows.next() { chunks.append(ChunkID(SessionID(number: row[0]), row[1])) }
+      }
+    }
+  }
+
+  /// Marks chunks of one session as evicted, durably: after this, and only after this, their bytes may go.
+  /// - Returns: those that were still stored.
+  func evict(_ session: SessionID, _ indexes: [Int]) throws(JournalError) -> [Int] {
+    let evicted = try write { db in
+      let statement = try db.cachedStatement(
+        sql: "UPDATE chunks SET state = 3 WHERE session = ? AND idx = ? AND state = 2")
+      return try indexes.filter { index in
+        try statement.execute(arguments: [session.number, index])
+        return db.changesCount > 0
+      }
+    }
+    try makeDurable()
+    return evicted
+  }
+
+  /// The bytes of an evicted chunk are back.
+  func hydrated(_ chunk: ChunkID) throws(JournalError) {
+    try write { db in
+      try db.execute(
+        sql: "UPDATE chunks SET state = 2, at = ? WHERE session = ? AND idx = ? AND state = 3",
+        arguments: [Self.wallClock, chunk.session.number, chunk.index])
+    }
+  }
+
+  /// - Parameter marked: what the backing file says; it counts for chunks that the journal has no row for.
+  func evictedIndexes(of session: SessionID, marked: ChunkSet) throws(JournalError) -> ChunkSet {
+    try read { db in
+      var set = marked
+      if !marked.isEmpty {
+        let known = try Int.fetchCursor(db, sql: "SELECT idx FROM chunks WHERE session = ?", arguments: [session.number])
+        while let index = try known.next() { set.remove(index) }
+      }
+      let rows = try Int.fetchCursor(
+        db.cachedStatement(sql: "SELECT idx FROM chunks WHERE session = ? AND state = 3"), arguments: [session.number])
+      while let index = try rows.next() { set.insert(index) }
+      return set
+    }
+  }
+
+  /// What an evicted chunk must be when it comes back; nil when it is not evicted.
+  func evictedChunk(_ chunk: ChunkID) throws(JournalError) -> (bytes: Int, digest: ChunkDigest)? {
+    try read { db in
+      guard
+        let row = try Row.fetchOne(
+          db, sql: "SELECT bytes, digest FROM chunks WHERE session = ? AND idx = ? AND state = 3",
+          arguments: [chunk.session.number, chunk.index]),
+        let digest = (row[1] as Data?).flatMap({ ChunkDigest(bytes: $0) })
+      else { return nil }
+      return (row[0], digest)
+    }
+  }
+
+  /// Bytes that are stored at the destination and still here: what an eviction can free.
+  public func evictableBytes() throws(JournalError) -> Int64 {
+    try read { try Int64.fetchOne($0, sql: "SELECT COALESCE(SUM(bytes), 0) FROM chunks WHERE state = 2") ?? 0 }
+  }
+
+  /// Makes every commit so far survive a power cut: WAL frames are checksummed, so what has reached the disk counts.
+  public func makeDurable() throws(JournalError) {
+    let descriptor = open(path + "-wal", O_RDONLY | O_CLOEXEC)
+    // No WAL: everything is in the database, which the checkpoint has synced.
+    guard descriptor >= 0 else { return }
+    defer { Glibc.close(descriptor) }
+    guard fdatasync(descriptor) == 0 else { throw JournalError("cannot sync \(path)-wal: \(String(cString: strerror(errno)))") }
+  }
+}

@@ -1,0 +1,14 @@
+internal import Synchronization
+
+/// Bytes of the local disk that recordings take, kept up to date to within a chunk an open recording.
+public final class SpoolUsage: Sendable {
+  private let total = Atomic<Int64>(0)
+  private let complete = Atomic(false)
+
+  public var bytes: Int64 { max(0, total.load(ordering: .relaxed)) }
+  func add(_ bytes: Int64) { total.add(bytes, ordering: .relaxed) }
+
+  /// Recovery has counted every recording that was there at the start.
+  var isComplete: Bool { complete.load(ordering: .acquiring) }
+  func setComplete() { complete.store(true, ordering: .releasing) }
+}

@@ -1,0 +1,47 @@
+import Foundation
+import Testing
+
+@Suite("Two processes")
+struct TwoProcessesTests {
+  /// Swift seeds its hashing anew in each process: an unsorted walk through a dictionary shows only here.
+  @Test("the same seeds give the same traces in two processes")
+  func sameTraces() throws {
+    let first = try simulate(["SEEDS": "60"])
+    let second = try simulate(["SEEDS": "60"])
+
+    #expect(first.text.contains("seeds=60 "))
+    #expect(first.status == 0)
+    #expect(first.text == second.text)
+  }
+
+  @Test("one seed can be traced")
+  func trace() throws {
+    let run = try simulate(["SEED": "7", "TRACE": "1"])
+
+    #expect(run.status == 0)
+    #expect(run.text.contains("seed=7 "))
+    #expect(run.text.split(separator: "\n").count > 10)
+  }
+
+  @Test("a seed that is no number is refused")
+  func badSeed() throws {
+    let run = try simulate(["SEED": "twelve"])
+
+    #expect(run.status == 2)
+    #expect(run.text.contains("SEED=twelve is not a whole number"))
+  }
+
+  /// Runs the program that was built beside these tests.
+  private func simulate(_ environment: [String: String]) throws -> (status: Int32, text: String) {
+    let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("simulate")
+    process.environment = environment
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+  }
+}

@@ -206,7 +206,12 @@ extension RecordingFileSystem {
     } else {
       spool.tree.forget(target.inode, as: name.bytes, in: inode(parent))
     }
-    if let loss { spool.removed(target.inode, session: loss.session, bytes: target.blocks * 512) }
+    if let loss {
+      spool.removed(target.inode, session: loss.session, bytes: target.blocks * 512)
+    } else if target.isRegular {
+      // It has another name: from now on the recording goes by that.
+      spool.renamed(target.inode, isFolder: false)
+    }
   }
 
   private func replace(

@@ -46,8 +46,9 @@ public struct Recovery {
         if item.type == UInt32(S_IFREG) { found.append((item.inode, path)) }
       }
       countUsage(found)
-      var seen: Set<SessionID> = []
-      for (inode, path) in found { reconcile(inode, path, rows, &seen) }
+      var (seen, inodes): (Set<SessionID>, Set<UInt64>) = ([], [])
+      // Hard links are one recording, by whatever name it is met first.
+      for (inode, path) in found where inodes.insert(inode).inserted { reconcile(inode, path, rows, &seen) }
       for session in rows.keys.sorted() where !seen.contains(session) {
         report.deleted += 1
         spool.post(.event(.removed(session)))

@@ -31,7 +31,10 @@ public struct SpoolInbox: EventInbox {
     return events + controls.drain()
   }
 
-  public var deadline: Instant? { spool.timerDeadline(now: spool.clock.now) }
+  public var deadline: Instant? {
+    let now = spool.clock.now
+    return restored.isEmpty ? spool.timerDeadline(now: now) : now
+  }
 }
 
 extension Spool {

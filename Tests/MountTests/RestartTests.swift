@@ -128,6 +128,23 @@ struct RestartTests {
     }
   }
 
+  @Test("a recording with two names is one recording after a restart too")
+  func hardLinks() async throws {
+    try await withMount { world in
+      try Files.write(world.path("a"), noise(2_000))
+      try world.shell("ln $MNT/a $MNT/b")
+      try world.waitUntilSynced("a")
+      let session = world.attribute("session", of: "a")
+      try world.endMount()
+
+      try world.startMount(to: world.receiverURL)
+      try Files.write(world.path("b"), [1], O_WRONLY | O_APPEND)
+      try eventually("it is synced") { world.number("bytes_synced", of: "a") == 2_001 }
+      #expect(world.attribute("session", of: "a") == session)
+      #expect(world.attribute("session", of: "b") == session)
+    }
+  }
+
   @Test("a journal that is lost or damaged costs no recording", arguments: ["rm $J*", "head -c 5000 /dev/zero >$J", "truncate -s 100 $J; rm -f $J-wal"])
   func lostJournal(damage: String) async throws {
     try await withMount { world in

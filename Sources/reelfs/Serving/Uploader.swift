@@ -123,6 +123,8 @@ final class Uploader: Sendable {
           if case .sessionUploadComplete(let session) = notice { digests.add(synced: session) }
           Notices.tell(notice, reader)
         }))
+    // The first turn must not wait: nothing else may happen for hours, and what was restored is to be uploaded now.
+    wake.wake()
     while !mustStop.load(ordering: .sequentiallyConsistent) {
       loop.turn()
       spool.journal.checkpointIfLarge()

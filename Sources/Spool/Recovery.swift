@@ -87,7 +87,9 @@ public struct Recovery {
       spool.post(.event(.registered(session, facts)))
       return reseal(inode)
     }
-    if row.path != path || row.inode != inode {
+    // A hard link is met under any of its names; only one that is gone makes a new one necessary.
+    let isElsewhere = row.path != path && (try? Backing.status(row.path, in: spool.tree.root))?.inode != inode
+    if isElsewhere || row.inode != inode {
       report.renamed += 1
       spool.post(.event(.renamed(session, facts)))
     }

@@ -220,7 +220,12 @@ extension RecordingFileSystem {
   ) throws(SpoolError) {
     let root = spool.tree.root
     guard let target, target.inode != source.inode, flags & RenameFlags.noReplace == 0, let loss = loss(of: target)
-    else { return try Backing.rename(old, in: root, to: new, in: root, flags: flags) }
+    else {
+      try Backing.rename(old, in: root, to: new, in: root, flags: flags)
+      // A replaced hard link or folder: its node must not be looked for under this name any more.
+      if let target, target.inode != source.inode { settle(nil, target, as: newName, in: newParent) }
+      return
+    }
     // A second name first, so that the replacement itself stays one atomic step.
     if loss.isOpen {
       let orphan = SpoolTree.orphanName(target.inode)

@@ -1,6 +1,4 @@
 internal import Crypto
-internal import Dispatch
-internal import Glibc
 internal import Synchronization
 internal import UploadCore
 public import UploadProtocol
@@ -9,16 +7,19 @@ public import UploadProtocol
 /// what the journal vouches for is really on the disk. One recording at a time, at background priority.
 public final class BackgroundDigests: Sendable {
   private let spool: Spool
-  private let queue = DispatchQueue(label: "reelfs.digests", qos: .background)
+  private let thread = BackgroundThread()
   private let mustStop = Atomic(false)
 
   public init(spool: Spool) { self.spool = spool }
 
-  public func stop() { mustStop.store(true, ordering: .relaxed) }
+  public func stop() {
+    mustStop.store(true, ordering: .relaxed)
+    thread.stop()
+  }
 
   /// The whole recording's SHA-256, for `user.sync.sha256`. Nothing when it changes meanwhile or is not all here.
   public func add(synced session: SessionID) {
-    queue.async { [self] in
+    thread.add { [self] in
       guard let row = (try? spool.journal.session(session)) ?? nil, row.isSynced, row.sha256 == nil,
         let digest = wholeDigest(row)
       else { return }
@@ -30,7 +31,7 @@ public final class BackgroundDigests: Sendable {
   /// After a power cut: chunks of recordings that were open then are compared with the digests they were stored under;
   /// one that differs is sent again as it is on the disk.
   public func add(openAtPowerCut session: SessionID) {
-    queue.async { [self] in
+    thread.add { [self] in
       guard let row = (try? spool.journal.session(session)) ?? nil,
         let recording = try? spool.tree.reading({ () throws(SpoolError) in
           try spool.open(row.inode, forWriting: true)
@@ -50,7 +51,7 @@ public final class BackgroundDigests: Sendable {
   /// A new journal knows nothing of this recording's evicted chunks: they are fetched back, as soon as the destination
   /// gives them, and sent again.
   public func add(forgotten session: SessionID) {
-    queue.async { [self] in
+    thread.add { [self] in
       while !mustStop.load(ordering: .relaxed) {
         guard let row = (try? spool.journal.session(session)) ?? nil else { return }
         guard
@@ -61,7 +62,7 @@ public final class BackgroundDigests: Sendable {
         defer { recording.closed(forWriting: true) }
         if (try? recording.restoreForgotten()) != nil { return }
         // The destination is away: the seed's interval between two looks.
-        sleep(5)
+        thread.rest(seconds: 5)
       }
     }
   }

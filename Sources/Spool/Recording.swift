@@ -223,10 +223,9 @@ public final class Recording: Sendable {
           state.tracker!.abandon(change.reopen)
           return (change, true)
         }
-        guard change.reopen.isEmpty, change.dropFrom == nil, state.tracker!.isReopening(change) else {
-          return (change, false)
-        }
+        guard change.isContended else { return (change, false) }
         undo(&state.tracker!, change, now)
+        state.tracker!.abandon(change.reopen)
         return (change, true)
       }
       guard let step else { return nil }
@@ -263,8 +262,10 @@ public final class Recording: Sendable {
           let base = try spool.journal.drop(session, from: count)
           state.withLock { state in
             state.tracker?.didDrop(from: count, base: base)
+            state.evicted.removeAll(from: count)
             spool.post(.event(.truncated(session, chunkCount: count, base: base)))
           }
+          try? unmark(state.withLock { $0.marked.indexes.filter { $0 >= count } })
         }
       }
     } catch {

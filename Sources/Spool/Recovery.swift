@@ -91,7 +91,9 @@ public struct Recovery {
       report.renamed += 1
       spool.post(.event(.renamed(session, facts)))
     }
-    if row.isOpen || !row.isFinished {
+    // A byte appended just before the end may be all there is to tell: the journal hears of an opening a moment later.
+    let size = (try? Backing.status(path, in: spool.tree.root))?.size
+    if row.isOpen || !row.isFinished || row.size != size {
       report.unfinished += 1
       unfinished.append(session)
       reseal(inode)

@@ -75,12 +75,32 @@ public final class Spool: Sendable {
   /// The recording with this backing inode, loaded if it is not. Within `tree.reading`.
   public func recording(_ inode: UInt64) throws(SpoolError) -> Recording {
     if let known = table.withLock({ $0.recordings[inode] }) { return known }
-    let (folder, path) = try tree.locate(inode)
-    let descriptor = try openBacking(path, in: folder)
+    let (descriptor, path) = try openBacking(inode)
     if let text = Backing.attribute(Backing.sessionAttribute, of: descriptor), let session = SessionID(text: text) {
+      // So young that the previous worker died before the journal heard of it.
+      if isUnknown(session) {
+        post(.event(.registered(session, SessionFacts(path: path, inode: inode))))
+      }
       return insert(Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, spool: self))
     }
     return try adopt(descriptor, inode: inode, path: path, isNew: false)
+  }
+
+  /// The journal can be read and has no such session.
+  private func isUnknown(_ session: SessionID) -> Bool {
+    do { return try journal.session(session) == nil } catch { return false }
+  }
+
+  /// Opens the backing file of this inode. A remembered place that has become another file's is looked for again, once.
+  private func openBacking(_ inode: UInt64) throws(SpoolError) -> (FileDescriptor, path: [UInt8]) {
+    for _ in 0..<2 {
+      let (folder, path) = try tree.locate(inode)
+      let descriptor = try openBacking(path, in: folder)
+      if try Backing.status(descriptor).inode == inode { return (descriptor, path) }
+      try? descriptor.close()
+      tree.forget(inode)
+    }
+    throw .missing
   }
 
   /// The recording, if it is open or was a moment ago.

@@ -53,8 +53,13 @@ public final class SpoolTree: Sendable {
 
   /// Where `inode` lies: an open folder and a path relative to it.
   public func locate(_ inode: UInt64) throws(SpoolError) -> (folder: FileDescriptor, path: [UInt8]) {
-    if isOrphan(inode) { return (orphans, Self.orphanName(inode)) }
-    return (root, try path(of: inode))
+    do {
+      if !isOrphan(inode) { return (root, try path(of: inode)) }
+    } catch .missing {
+      // The walk that looked for it may have found it among the orphans.
+      guard isOrphan(inode) else { throw .missing }
+    }
+    return (orphans, Self.orphanName(inode))
   }
 
   /// The path below the root, empty for the root itself.
@@ -69,8 +74,8 @@ public final class SpoolTree: Sendable {
 
   /// The path to give to calls that take no folder.
   public func absolutePath(_ inode: UInt64) throws(SpoolError) -> [UInt8] {
-    if isOrphan(inode) { return orphansPath + [UInt8(ascii: "/")] + Self.orphanName(inode) }
-    return rootPath + [UInt8(ascii: "/")] + (try path(of: inode))
+    let (folder, path) = try locate(inode)
+    return (folder == root ? rootPath : orphansPath) + [UInt8(ascii: "/")] + path
   }
 
   public func remember(_ inode: UInt64, as name: [UInt8], in parent: UInt64) {

@@ -51,6 +51,8 @@ public struct ChunkTracker: Sendable {
   public struct Change: Sendable {
     /// Chunks that the journal must reopen before a byte changes.
     public let reopen: [Int]
+    /// Somebody else is having one of these chunks reopened: end this change with 0 bytes, wait, and begin again.
+    public let isContended: Bool
     /// Truncation only: the journal must drop every chunk from here on.
     public let dropFrom: Int?
     fileprivate let indexes: Range<Int>
@@ -124,12 +126,6 @@ public struct ChunkTracker: Sendable {
   /// The journal has the chunk as it is now.
   public func isHandedOff(_ index: Int) -> Bool { handedOff.contains(index) }
 
-  /// Somebody else is having one of the chunks in this range reopened: wait for it before writing.
-  public func isReopening(_ change: Change) -> Bool {
-    change.indexes.contains { touched[$0]?.isReopening == true }
-      || change.tail.map { touched[$0]?.isReopening == true } == true
-  }
-
   // MARK: Truncating
 
   /// Announces that the recording is about to become `newSize` bytes long.
@@ -195,9 +191,12 @@ public struct ChunkTracker: Sendable {
 
   private mutating func begin(_ indexes: Range<Int>, tail: Int?, dropFrom: Int?, now: Instant) -> Change {
     var reopened: [Int] = []
+    let isContended = indexes.contains { touched[$0]?.isReopening == true }
+      || tail.map { touched[$0]?.isReopening == true } == true
     for index in indexes { enter(index, now: now, reopened: &reopened) }
     if let tail { enter(tail, now: now, reopened: &reopened) }
-    return Change(reopen: reopened, dropFrom: dropFrom, indexes: indexes, tail: tail)
+    return Change(
+      reopen: reopened, isContended: isContended, dropFrom: dropFrom, indexes: indexes, tail: tail)
   }
 
   private mutating func enter(_ index: Int, now: Instant, reopened: inout [Int]) {

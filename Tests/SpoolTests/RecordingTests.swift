@@ -1,0 +1,325 @@
+import Glibc
+import Spool
+import SystemPackage
+import Testing
+import UploadCore
+import UploadProtocol
+
+@Suite("Recording")
+struct RecordingTests {
+  private func withHarness(_ body: (SpoolHarness) throws -> Void) throws {
+    let harness = try SpoolHarness()
+    defer { harness.remove() }
+    try body(harness)
+  }
+
+  private func sealed(_ events: [UploadEvent]) -> [Int] {
+    events.compactMap { if case .sealed(let chunk, _, _) = $0 { chunk.index } else { nil } }
+  }
+
+  @Test("a new recording is registered, opened, and its chunks are sealed as they fill")
+  func appending() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [UInt8](repeating: 1, count: 2 * mebibyte + 3))
+
+      let events = try harness.record()
+      #expect(events.first == .registered(take.session, SessionFacts(path: Array("take".utf8), inode: take.inode)))
+      #expect(events.contains(.opened(take.session)))
+      #expect(sealed(events) == [0, 1])
+    }
+  }
+
+  @Test("the last writer's close seals the tail, and after the settle time it is finished")
+  func closing() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [1, 2, 3])
+      take.closed(forWriting: true)
+      let before = try harness.record()
+      #expect(sealed(before) == [0])
+      #expect(!before.contains(.finished(take.session, size: 3)))
+
+      harness.clock.pass(.seconds(1))
+      #expect(try harness.record() == [.finished(take.session, size: 3)])
+    }
+  }
+
+  @Test("a writer that comes back within the settle time keeps it unfinished")
+  func comingBack() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      take.closed(forWriting: true)
+      let again = try harness.spool.tree.reading { () throws(SpoolError) in
+        try harness.spool.open(take.inode, forWriting: true)
+      }
+      harness.clock.pass(.seconds(5))
+
+      #expect(again === take)
+      #expect(try !harness.record().contains(.finished(take.session, size: 0)))
+      again.closed(forWriting: true)
+      harness.clock.pass(.seconds(1))
+      #expect(try harness.record().contains(.finished(take.session, size: 0)))
+    }
+  }
+
+  @Test("before bytes of a sealed chunk change, the journal has it open")
+  func rewriting() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [UInt8](repeating: 1, count: mebibyte))
+      try harness.record()
+
+      let change = try take.beginWrite(offset: 4, count: 4)
+      #expect(try harness.spool.journal.chunks(of: take.session, count: 1).reopened == [0: ChunkVersion(2)])
+      take.endWrite(change, offset: 4, written: 4)
+      #expect(try harness.record().contains(.reopened(ChunkID(take.session, 0))))
+    }
+  }
+
+  @Test("what is sent is read when it is sent, with the version that the journal has then")
+  func source() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [UInt8](repeating: 1, count: mebibyte))
+      try harness.record()
+      var source = SpoolSource(spool: harness.spool)
+      guard case .payload(.chunk(let payload)) = source.load(.chunk(ChunkID(take.session, 0))) else {
+        Issue.record("no payload")
+        return
+      }
+      #expect(payload.version == .first && payload.bytes == [UInt8](repeating: 1, count: mebibyte))
+
+      try harness.write(take, 0, [9])
+      guard case .outcome(.stale) = source.load(.chunk(ChunkID(take.session, 0))) else {
+        Issue.record("an open chunk must not be sent")
+        return
+      }
+    }
+  }
+
+  @Test("a shortened recording has no chunk beyond its end, and grows with later versions")
+  func truncating() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [UInt8](repeating: 1, count: 3 * mebibyte))
+      try harness.record()
+      try take.truncate(to: Int64(mebibyte))
+      try harness.write(take, Int64(mebibyte), [UInt8](repeating: 2, count: mebibyte))
+
+      let events = try harness.record()
+      let versions = events.compactMap { if case .sealed(let chunk, let version, _) = $0 { (chunk.index, version) } else { nil } }
+      #expect(versions.map(\.0) == [1])
+      #expect(versions.allSatisfy { $0.1 > .first })
+      let chunks = try harness.spool.journal.chunks(of: take.session, count: 2)
+      #expect(chunks.handedOff.contains(0) && chunks.handedOff.contains(1) && !chunks.hasExcess)
+    }
+  }
+
+  @Test("a deleted recording leaves the queue at once, and its writer can go on")
+  func removed() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.record()
+      take.removed()
+      try harness.write(take, 0, [UInt8](repeating: 1, count: mebibyte))
+
+      let events = try harness.record()
+      #expect(events == [.removed(take.session)])
+      #expect(try harness.spool.journal.session(take.session) == nil)
+    }
+  }
+
+  @Test("a manifest is there only when every chunk is stored")
+  func manifest() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [UInt8](repeating: 1, count: mebibyte + 1))
+      take.closed(forWriting: true)
+      harness.clock.pass(.seconds(1))
+      try harness.record()
+      try harness.spool.journal.record([.stored(ChunkID(take.session, 0), .first, digest(1))])
+      var source = SpoolSource(spool: harness.spool)
+      guard case .outcome(.incomplete(let missing)) = source.load(.complete(take.session)) else {
+        Issue.record("a manifest with a chunk missing")
+        return
+      }
+      #expect(missing == [1])
+
+      try harness.spool.journal.record([.stored(ChunkID(take.session, 1), .first, digest(2))])
+      guard case .payload(.complete(let manifest)) = source.load(.complete(take.session)) else {
+        Issue.record("no manifest")
+        return
+      }
+      #expect(manifest.size == Int64(mebibyte + 1))
+      #expect(manifest.digests == digest(1).bytes + digest(2).bytes)
+    }
+  }
+}
+
+@Suite("Recovery")
+struct RecoveryTests {
+  private func withHarness(_ body: (SpoolHarness) throws -> Void) throws {
+    let harness = try SpoolHarness()
+    defer { harness.remove() }
+    try body(harness)
+  }
+
+  /// A recording that was written, closed and recorded.
+  @discardableResult
+  private func finished(_ name: String, _ harness: SpoolHarness, count: Int = 10) throws -> SessionID {
+    let recording = try harness.create(name)
+    try harness.write(recording, 0, [UInt8](repeating: 5, count: count))
+    recording.closed(forWriting: true)
+    harness.clock.pass(.seconds(1))
+    try harness.record()
+    return recording.session
+  }
+
+  @Test("what was finished and not sent is restored, and needs no look at its bytes")
+  func restored() throws {
+    try withHarness { harness in
+      let session = try finished("take", harness, count: 2 * mebibyte + 1)
+
+      let (report, events) = try harness.reopen()
+      #expect(report.recordings == 1 && report.unfinished == 0 && report.unknown == 0)
+      guard case .restored(session, let restored)? = events.first else {
+        Issue.record("\(events)")
+        return
+      }
+      #expect(restored.pending == [0..<3] && restored.isFinished)
+      #expect(events.count == 1)
+    }
+  }
+
+  @Test("the inbox says at once that there is something restored")
+  func deadline() throws {
+    try withHarness { harness in
+      let inbox = SpoolInbox(
+        spool: harness.spool, controls: Mailbox(),
+        restored: [.restored(SessionID(number: 1), RestoredSession(facts: JournalTests.facts, pending: [0..<1], isAnnounced: true, isFinished: true, isSynced: false, failure: nil, priority: .normal, isHeld: false))])
+
+      #expect(inbox.deadline == harness.clock.now)
+    }
+  }
+
+  @Test("bytes that the journal never heard of are sealed after a death")
+  func unrecorded() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.record()
+      try harness.write(take, 0, [UInt8](repeating: 1, count: mebibyte + 7))
+
+      let (report, events) = try harness.reopen()
+      let sealed = events.compactMap { if case .sealed(let chunk, _, _) = $0 { chunk.index } else { nil } }
+      #expect(report.unfinished == 1)
+      #expect(sealed.sorted() == [0, 1])
+    }
+  }
+
+  @Test("a chunk that was open at the death is sealed as the version that the journal promised")
+  func openChunk() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [UInt8](repeating: 1, count: mebibyte))
+      try harness.record()
+      _ = try take.beginWrite(offset: 0, count: 1)
+
+      let (_, events) = try harness.reopen()
+      #expect(events.contains(.sealed(ChunkID(take.session, 0), ChunkVersion(2), bytes: mebibyte)))
+    }
+  }
+
+  @Test("renames and deletions made meanwhile are found")
+  func changedNames() throws {
+    try withHarness { harness in
+      let (renamed, deleted) = (try finished("a", harness), try finished("b", harness))
+      #expect(rename(harness.path("a"), harness.path("c")) == 0)
+      #expect(unlink(harness.path("b")) == 0)
+
+      let (report, events) = try harness.reopen()
+      #expect(report.renamed == 1 && report.deleted == 1)
+      #expect(events.contains(.renamed(renamed, SessionFacts(path: Array("c".utf8), inode: try harness.inode("c")))))
+      #expect(events.contains(.removed(deleted)))
+    }
+  }
+
+  @Test("a file put into the spool becomes a recording")
+  func foundFile() throws {
+    try withHarness { harness in
+      let file = try FileDescriptor.open(
+        FilePath(harness.path("new")), .writeOnly, options: .create, permissions: .ownerReadWrite)
+      _ = try file.writeAll([1, 2, 3])
+      try file.close()
+
+      let (report, events) = try harness.reopen()
+      #expect(report.unknown == 1)
+      #expect(events.contains { if case .registered(_, let facts) = $0 { facts.path == Array("new".utf8) } else { false } })
+      #expect(events.contains { if case .sealed(_, .first, bytes: 3) = $0 { true } else { false } })
+    }
+  }
+
+  @Test("a journal that is lost is filled again from the spool, with the same sessions")
+  func lostJournal() throws {
+    try withHarness { harness in
+      let session = try finished("take", harness)
+
+      let (report, events) = try harness.reopen(losingJournal: true)
+      #expect(report.unknown == 1)
+      #expect(events.contains(.registered(session, SessionFacts(path: Array("take".utf8), inode: try harness.inode("take")))))
+    }
+  }
+
+  @Test("two hard links are one recording, and keep its session")
+  func hardLinks() throws {
+    try withHarness { harness in
+      let session = try finished("take", harness)
+      #expect(link(harness.path("take"), harness.path("link")) == 0)
+
+      let (report, _) = try harness.reopen()
+      #expect(report.recordings == 1 && report.unknown == 0)
+      #expect(harness.spool.session(of: try harness.inode("take")) == session)
+    }
+  }
+
+  @Test("files that were deleted while open are cleared away")
+  func orphans() throws {
+    try withHarness { harness in
+      try finished("take", harness)
+      #expect(rename(harness.path("take"), harness.folder + "/orphans/123") == 0)
+
+      _ = try harness.reopen()
+      #expect(access(harness.folder + "/orphans/123", F_OK) != 0)
+    }
+  }
+}
+
+@Suite("SpoolTree")
+struct SpoolTreeTests {
+  @Test("a node is found by its inode, also when nothing was remembered")
+  func walking() throws {
+    let harness = try SpoolHarness()
+    defer { harness.remove() }
+    mkdir(harness.path("a"), 0o755)
+    mkdir(harness.path("a/b"), 0o755)
+    let inode = try harness.inode("a/b")
+
+    #expect(try harness.spool.tree.pathBelowRoot(inode) == Array("a/b".utf8))
+    #expect(throws: SpoolError.missing) { try harness.spool.tree.locate(inode &+ 1_000_000) }
+  }
+
+  @Test("a path follows the renames of the folders above it")
+  func renamedFolder() throws {
+    let harness = try SpoolHarness()
+    defer { harness.remove() }
+    mkdir(harness.path("a"), 0o755)
+    mkdir(harness.path("a/b"), 0o755)
+    let (tree, folder, inode) = (harness.spool.tree, try harness.inode("a"), try harness.inode("a/b"))
+    _ = try tree.pathBelowRoot(inode)
+
+    rename(harness.path("a"), harness.path("c"))
+    tree.remember(folder, as: Array("c".utf8), in: tree.rootInode)
+
+    #expect(try tree.pathBelowRoot(inode) == Array("c/b".utf8))
+  }
+}

@@ -144,6 +144,12 @@ let package = Package(
       ], swiftSettings: common),
     .testTarget(
       name: "SupervisorTests", dependencies: ["Supervisor", "ProbeSupport", "fuse-probe"], swiftSettings: common),
+    .testTarget(
+      name: "SpoolTests",
+      dependencies: [
+        "Spool", "UploadCore", "UploadProtocol", .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .testTarget(name: "MountTests", dependencies: ["reelfs", "FaultyServer", "CLinux"], swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport", swiftSettings: common),
     .executableTarget(

@@ -43,6 +43,7 @@ public struct ControlFile: Sendable {
     case .flush(let target):
       for session in try sessions(target) { spool.knownRecording(session)?.flush() }
       command(.processUploads(nil, force: false))
+    case .evict(let target): spool.evict(try sessions(target))
     case .restart: restart()
     }
   }

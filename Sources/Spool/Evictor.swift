@@ -35,6 +35,8 @@ public final class Evictor: @unchecked Sendable {
   private var evictable: Int64 = 0
   private var evictableAt = 0.0
   private var prefetches: [(Recording, [Int])] = []
+  /// Sessions whose stored bytes a person wants gone.
+  private var asked: [SessionID] = []
 
   /// A recorder's own buffers bridge about this long.
   static let waitMax = 2.0
@@ -92,6 +94,14 @@ public final class Evictor: @unchecked Sendable {
     condition.broadcast()
   }
 
+  /// Somebody asked for it: whatever the quota.
+  func evictSoon(_ sessions: [SessionID]) {
+    condition.lock()
+    asked += sessions
+    condition.broadcast()
+    condition.unlock()
+  }
+
   // MARK: The thread
 
   func start() {
@@ -112,14 +122,17 @@ public final class Evictor: @unchecked Sendable {
   private func run() {
     while true {
       condition.lock()
-      if waiters == 0, prefetches.isEmpty, !isStopping { _ = condition.wait(until: Date(timeIntervalSinceNow: 1)) }
+      if waiters == 0, prefetches.isEmpty, asked.isEmpty, !isStopping { _ = condition.wait(until: Date(timeIntervalSinceNow: 1)) }
       let wanted = prefetches
       prefetches = []
+      let askedNow = asked
+      asked = []
       let (isStopping, isPressed) = (self.isStopping, waiters > 0)
       condition.unlock()
       if isStopping { return }
       // A read ahead that fails is tried again by the reader itself, which then gets the error.
       for (recording, indexes) in wanted { try? recording.hydrate(indexes) }
+      for session in askedNow { evictWhole(session) }
       let freed = round(isPressed: isPressed)
       condition.lock()
       rounds += 1
@@ -140,6 +153,15 @@ public final class Evictor: @unchecked Sendable {
     let before = Journal.wallClock - keepSeconds
     guard let chunks = try? spool.journal.evictable(storedBefore: before, max: Self.batch) else { return 0 }
     return evict(chunks)
+  }
+
+  private func evictWhole(_ session: SessionID) {
+    var after = -1
+    // A page at a time, so that one sync covers many chunks and none is held in memory for long.
+    while let indexes = try? spool.journal.storedIndexes(of: session, after: after, max: 1_024), let last = indexes.last {
+      _ = evict(indexes.map { ChunkID(session, $0) })
+      after = last
+    }
   }
 
   /// Gives up the bytes of these chunks, session by session. - Returns: how many went.

@@ -29,6 +29,15 @@ extension Journal {
     }
   }
 
+  /// Stored chunks of a session whose bytes are here, ascending, from the one after `after` on.
+  func storedIndexes(of session: SessionID, after: Int, max: Int) throws(JournalError) -> [Int] {
+    try read { db in
+      try Int.fetchAll(
+        db, sql: "SELECT idx FROM chunks WHERE session = ? AND idx > ? AND state = 2 ORDER BY idx LIMIT ?",
+        arguments: [session.number, after, max])
+    }
+  }
+
   /// Marks chunks of one session as evicted, durably: after this, and only after this, their bytes may go.
   /// - Returns: those that were still stored.
   func evict(_ session: SessionID, _ indexes: [Int]) throws(JournalError) -> [Int] {

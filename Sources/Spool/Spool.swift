@@ -214,6 +214,9 @@ public final class Spool: Sendable {
   /// Starts keeping to the quota.
   public func start() { evictor.start() }
 
+  /// Gives up the local bytes of everything these sessions have stored, on the evictor's thread.
+  public func evict(_ sessions: [SessionID]) { evictor.evictSoon(sessions) }
+
   /// Ends the evictor's thread after what it has in hand.
   public func stop() { evictor.stop() }
 

@@ -15,6 +15,8 @@ public enum ControlRequest: Sendable, Equatable {
   case limit(bytesPerSecond: Int?)
   /// Seal what is still open and send it at once, without waiting for the lag or settle time.
   case flush(ControlTarget)
+  /// Give up the local bytes of stored chunks now.
+  case evict(ControlTarget)
   /// Change the worker for a new one under the running recorders.
   case restart
 }
@@ -66,6 +68,7 @@ public enum ControlText {
     case "hold": return .hold(try rest.requiredTarget(command))
     case "release": return .release(try rest.requiredTarget(command))
     case "flush": return .flush(try rest.target())
+    case "evict": return .evict(try rest.target())
     case "priority": return .prioritize(try rest.level(), try rest.requiredTarget(command))
     case "limit":
       guard let rate = rest.word() else { throw TextError("limit needs a rate such as 2M, or off") }
@@ -90,12 +93,13 @@ public enum ControlText {
     case .prioritize(let level, let target): joined("priority " + level.rawValue, target)
     case .limit(let rate): Array("limit \(rate.map { String($0) } ?? "off")".utf8)
     case .flush(let target): joined("flush", target)
+    case .evict(let target): joined("evict", target)
     case .restart: Array("restart".utf8)
     }
   }
 
   private static let commands =
-    "process-uploads [force], pause, resume, retry, hold, release, priority, limit, flush, restart"
+    "process-uploads [force], pause, resume, retry, hold, release, priority, limit, flush, evict, restart"
 
   private static func joined(_ words: String, _ target: ControlTarget) -> [UInt8]? {
     switch target {

@@ -15,6 +15,7 @@ struct ReceiveCommand: AsyncParsableCommand {
 
       Examples:
         reelfs receive
+        reelfs receive --data /srv/recordings --verify
         reelfs receive --listen 0.0.0.0:8090 --data /srv/recordings --token-file /etc/reelfs/token \\
           --tls-cert cert.pem --tls-key key.pem
       """)
@@ -37,6 +38,9 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Private key of the certificate (PEM).", valueName: "file"), completion: .file())
   var tlsKey: String?
 
+  @Flag(help: "Read every stored byte again, compare it with what was acknowledged, and end.")
+  var verify = false
+
   /// Started by a mount: says on the supervisor's pipe when it listens.
   @Flag(help: .hidden) var supervised = false
 
@@ -49,6 +53,7 @@ struct ReceiveCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if verify { return try verifyData() }
     let (host, port) = try address()
     let configuration = ReceiverConfiguration(
       listenHost: host, listenPort: port, dataDirectory: data, token: try tokenFile.map(TokenFile.read), tls: tls)
@@ -64,6 +69,19 @@ struct ReceiveCommand: AsyncParsableCommand {
     } catch {
       throw CommandFailure("cannot receive on \(listen): \(error)")
     }
+  }
+
+  /// Ends with 0 when all is as acknowledged, with 4 when something is not.
+  private func verifyData() throws {
+    let report: ReceiverVerifier.Report
+    do {
+      report = try ReceiverVerifier.verify(dataDirectory: data, logger: Logger(label: "reelfs.receiver"))
+    } catch {
+      throw CommandFailure("cannot verify \(data): \(error)")
+    }
+    report.problems.forEach(Terminal.complain)
+    Terminal.say(report.description)
+    if !report.isSound { throw ReelfsExit.failedOrPaused.code }
   }
 
   private var tls: ReceiverConfiguration.TLSFiles? {

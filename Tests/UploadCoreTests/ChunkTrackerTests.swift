@@ -111,9 +111,24 @@ struct ChunkTrackerTests {
     let second = recorder.tracker.beginWrite(offset: 9, count: 4, now: recorder.now)
 
     #expect(second.reopen.isEmpty)
-    #expect(recorder.tracker.isReopening(second))
+    #expect(second.isContended && !first.isContended)
+    _ = recorder.tracker.endWrite(second, offset: 9, written: 0, now: recorder.now)
     recorder.answer(first)
-    #expect(!recorder.tracker.isReopening(second))
+    #expect(!recorder.tracker.beginWrite(offset: 9, count: 4, now: recorder.now).isContended)
+  }
+
+  @Test("a write over two chunks waits for the one that another write has reopened, and gives its own back")
+  func contendedWrite() {
+    var recorder = Recorder()
+    recorder.write(0, 2 * Self.chunk)
+    _ = recorder.tracker.beginWrite(offset: 0, count: 4, now: recorder.now)
+    let both = recorder.tracker.beginWrite(offset: 0, count: Int64(Self.chunk) + 4, now: recorder.now)
+
+    #expect(both.isContended)
+    #expect(both.reopen == [1])
+    _ = recorder.tracker.endWrite(both, offset: 0, written: 0, now: recorder.now)
+    recorder.tracker.abandon(both.reopen)
+    #expect(recorder.tracker.isHandedOff(1))
   }
 
   @Test("a chunk that the journal could not reopen stays handed off")

@@ -12,7 +12,8 @@ package enum OutcomeTable {
       switch result {
       case .answered(let answer): answered(answer, sent, address)
       case .failed(let code, let words): noAnswer(CURLcode(rawValue: code), words, address)
-      case .stalled(let span): .retryable("no byte moved for \(seconds(span))", after: nil)
+      // Nobody answers: one probe tells whether it is the destination or this request.
+      case .stalled(let span): .unreachable("no byte moved for \(seconds(span))")
       case .endless: .retryable("\(address) sent an answer without an end", after: nil)
       }
     // A probe belongs to no session: what would refuse one means that the destination is of no use.
@@ -31,6 +32,8 @@ package enum OutcomeTable {
   // MARK: 2xx
 
   private static func accepted(_ answer: HTTPAnswer, _ sent: UploadPayload, _ address: String) -> TransferOutcome {
+    // libcurl takes a head that was cut off for a whole one. Our receiver says something whenever it says yes.
+    if answer.status == 200, answer.body.isEmpty { return .unreachable("\(address) closed the connection within its answer") }
     switch sent {
     case .announce(let announcement): announced(answer, announcement, address)
     case .chunk(let chunk): receipt(answer, chunk, address)

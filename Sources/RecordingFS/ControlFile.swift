@@ -74,6 +74,14 @@ public struct ControlFile: Sendable {
     } catch {
       throw .ioError
     }
+    // So young that the journal has not heard of it.
+    if sessions.isEmpty {
+      switch target {
+      case .all: break
+      case .session(let session): if spool.knownRecording(session) != nil { sessions = [session] }
+      case .path(let path): if let session = spool.session(at: path) { sessions = [session] }
+      }
+    }
     if sessions.isEmpty, target != .all { throw .noSuchFileOrDirectory }
     for session in sessions { spool.introduce(session) }
     return sessions

@@ -51,6 +51,8 @@ public struct Recovery {
       for (inode, path) in found where inodes.insert(inode).inserted { reconcile(inode, path, rows, &seen) }
       for session in rows.keys.sorted() where !seen.contains(session) {
         report.deleted += 1
+        // The scheduler does not know synced sessions, and ignores news of those.
+        spool.introduce(session)
         spool.post(.event(.removed(session)))
       }
     }
@@ -91,6 +93,7 @@ public struct Recovery {
     let isElsewhere = row.path != path && (try? Backing.status(row.path, in: spool.tree.root))?.inode != inode
     if isElsewhere || row.inode != inode {
       report.renamed += 1
+      spool.introduce(session)
       spool.post(.event(.renamed(session, facts)))
     }
     // A byte appended just before the end may be all there is to tell: the journal hears of an opening a moment later.

@@ -1,6 +1,6 @@
 internal import Glibc
 public import UploadCore
-internal import UploadProtocol
+public import UploadProtocol
 
 /// What happened to recordings since the last turn, and what has become due. Used on the uploader thread only.
 public struct SpoolInbox: EventInbox {
@@ -61,7 +61,7 @@ extension Spool {
   }
 
   /// The session that the backing file at this path (below the root) carries.
-  func session(at path: [UInt8]) -> SessionID? {
+  public func session(at path: [UInt8]) -> SessionID? {
     let absolute = tree.rootPath + [UInt8(ascii: "/")] + path
     guard let value = try? Backing.attribute(Array(Backing.sessionAttribute.utf8), of: absolute) else { return nil }
     return SessionID(text: String(decoding: value, as: UTF8.self))

@@ -247,7 +247,7 @@ struct NoAnswerTests {
 
   @Test("a stall says how long it was, an answer without an end says so")
   func stalled() {
-    #expect(outcome(.stalled(.seconds(60)), .probe) == .retryable("no byte moved for 60 s", after: nil))
+    #expect(outcome(.stalled(.seconds(60)), .probe) == .unreachable("no byte moved for 60 s"))
     #expect(outcome(.endless, .probe) == .retryable("http://there sent an answer without an end", after: nil))
   }
 }

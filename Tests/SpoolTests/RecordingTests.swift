@@ -244,6 +244,37 @@ struct RecoveryTests {
     }
   }
 
+  @Test("a synced recording is introduced again before its new name, or its end, is told")
+  func changedSynced() throws {
+    try withHarness { harness in
+      let sessions = [try finished("a", harness), try finished("b", harness)]
+      for session in sessions {
+        try harness.spool.journal.record([.stored(ChunkID(session, 0), .first, digest(0))])
+        let row = try #require(try harness.spool.journal.session(session))
+        try harness.spool.journal.record([
+          .announced(session, SessionFacts(path: row.path, inode: row.inode)),
+          .synced(session, revision: row.revision),
+        ])
+      }
+      #expect(rename(harness.path("a"), harness.path("c")) == 0)
+      #expect(unlink(harness.path("b")) == 0)
+
+      let (_, events) = try harness.reopen()
+      for session in sessions {
+        let first = events.first {
+          switch $0 {
+          case .restored(session, _), .renamed(session, _), .removed(session): true
+          default: false
+          }
+        }
+        guard case .restored(_, let restored)? = first, restored.isSynced else {
+          Issue.record("\(session): \(events)")
+          continue
+        }
+      }
+    }
+  }
+
   @Test("a file put into the spool becomes a recording")
   func foundFile() throws {
     try withHarness { harness in

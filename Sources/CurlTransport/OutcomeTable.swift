@@ -34,7 +34,7 @@ package enum OutcomeTable {
   private static func accepted(_ answer: HTTPAnswer, _ sent: UploadPayload, _ address: String) -> TransferOutcome {
     // libcurl takes a head that was cut off for a whole one. Our receiver says something whenever it says yes.
     if answer.status == 200, answer.body.isEmpty { return .unreachable("\(address) closed the connection within its answer") }
-    switch sent {
+    return switch sent {
     case .announce(let announcement): announced(answer, announcement, address)
     case .chunk(let chunk): receipt(answer, chunk, address)
     case .complete(let manifest): completed(answer, manifest, address)

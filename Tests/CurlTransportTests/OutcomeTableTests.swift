@@ -30,12 +30,19 @@ struct SuccessTests {
 
   @Test(
     "a success that is not JSON comes from something else than a receiver, and pauses the destination",
-    arguments: ["", "<html>Please log in</html>", "[]", "{\"session_id\""])
+    arguments: ["<html>Please log in</html>", "[]", "{\"session_id\""])
   func foreignSuccess(text: String) {
     for payload in everyPayload {
       let outcome = outcome(200, text, payload)
       #expect(isBlocked(outcome, .configuration))
       #expect(outcome.words.contains("not a reelfs receiver"))
+    }
+  }
+
+  @Test("a success that says nothing is an answer that was cut off: a lost connection")
+  func emptySuccess() {
+    for payload in everyPayload {
+      #expect(outcome(200, "", payload) == .unreachable("http://there closed the connection within its answer"))
     }
   }
 

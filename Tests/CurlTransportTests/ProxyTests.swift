@@ -44,7 +44,7 @@ struct ProxyTests {
     faults.isStalled = true
     line.proxy.set(faults)
     #expect(
-      try line.harness.outcome(of: .chunk(chunk), id: 1) == .retryable("no byte moved for 400 ms", after: nil))
+      try line.harness.outcome(of: .chunk(chunk), id: 1) == .unreachable("no byte moved for 400 ms"))
 
     line.proxy.set(ProxyFaults())
     #expect(try line.harness.outcome(of: .chunk(chunk), id: 2) == Harness.stored(chunk))

@@ -14,7 +14,7 @@ struct StallTests {
 
     let outcome = try harness.outcome(of: .chunk(Harness.chunk()))
 
-    #expect(outcome == .retryable("no byte moved for 400 ms", after: nil))
+    #expect(outcome == .unreachable("no byte moved for 400 ms"))
     #expect(harness.clock.now - start >= .milliseconds(400))
     #expect(harness.clock.now - start < .seconds(10))
   }
@@ -78,7 +78,7 @@ struct StallTests {
     #expect(harness.outcomes(count: 2).count == 2)
     #expect(server.connectionCount == 2)
 
-    #expect(try harness.outcome(of: .chunk(chunk), id: 3) == .retryable("no byte moved for 400 ms", after: nil))
+    #expect(try harness.outcome(of: .chunk(chunk), id: 3) == .unreachable("no byte moved for 400 ms"))
     #expect(try harness.outcome(of: .chunk(chunk), id: 4) == Harness.stored(chunk))
     #expect(try harness.outcome(of: .chunk(chunk), id: 5) == Harness.stored(chunk))
 

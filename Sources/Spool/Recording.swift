@@ -19,7 +19,7 @@ public final class Recording: Sendable {
   /// Held while bytes of this recording are given up or fetched back. Before `state`.
   let hydrating = Mutex<Void>(())
   /// Held while the journal reopens or drops chunks of this recording.
-  private let rewriting = Mutex<Void>(())
+  let rewriting = Mutex<Void>(())
 
   struct State {
     /// Loaded when the first writer comes.
@@ -133,151 +133,6 @@ public final class Recording: Sendable {
   /// When the oldest byte came to be that is not sealed yet.
   public var oldestUnsealed: Instant? { state.withLock { $0.tracker?.oldestUnsealed } }
 
-  // MARK: Changing bytes
-
-  /// Bytes `offset..<offset + count` are about to change. Returns when the journal knows whatever it must; then change
-  /// them, and call `endWrite` whatever came of it.
-  public func beginWrite(offset: Int64, count: Int64) throws(SpoolError) -> Change? {
-    try spool.evictor.makeRoom(growth(to: offset + count))
-    return try begin { $0.beginWrite(offset: offset, count: count, now: $1) } undo: {
-      _ = $0.endWrite($1, offset: offset, written: 0, now: $2)
-    }
-  }
-
-  public func endWrite(_ change: Change?, offset: Int64, written: Int64) {
-    guard let change else { return }
-    state.withLock { state in
-      let now = spool.clock.now
-      for chunk in state.tracker?.endWrite(change.change, offset: offset, written: written, now: now) ?? [] {
-        post(chunk, state)
-        account(&state)
-      }
-      watch(&state)
-    }
-  }
-
-  /// Makes the recording `size` bytes long.
-  public func truncate(to size: Int64) throws(SpoolError) {
-    try resize(to: size) { () throws(SpoolError) in try Backing.truncate(descriptor, to: size) }
-  }
-
-  private func resize(to size: Int64, _ body: () throws(SpoolError) -> Void) throws(SpoolError) {
-    let change = try begin { $0.beginTruncate(to: size, now: $1) } undo: {
-      $0.endTruncate($1, to: $0.size, now: $2)
-    }
-    var done = size
-    defer { endTruncate(change, to: done) }
-    do {
-      try body()
-    } catch {
-      done = (try? Backing.status(descriptor).size) ?? size
-      throw error
-    }
-  }
-
-  /// fallocate(2): reserving space changes no byte, punching and zeroing do, and either may extend the recording.
-  public func allocate(mode: Int32, offset: Int64, count: Int64) throws(SpoolError) {
-    let size = try Backing.status(descriptor).size
-    let (end, overflow) = offset.addingReportingOverflow(count)
-    guard !overflow else { throw .io(.fileTooLarge, what: "fallocate") }
-    let erases = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0
-    let erased = erases ? max(0, min(end, size) - offset) : 0
-    let change = try beginWrite(offset: offset, count: erased)
-    defer { endWrite(change, offset: offset, written: erased) }
-    guard mode & FALLOC_FL_KEEP_SIZE == 0, end > size else {
-      return try Backing.allocate(descriptor, mode: mode, offset: offset, count: count)
-    }
-    try resize(to: end) { () throws(SpoolError) in
-      try Backing.allocate(descriptor, mode: mode, offset: offset, count: count)
-    }
-  }
-
-  private func endTruncate(_ change: Change?, to size: Int64) {
-    guard let change else { return }
-    state.withLock { state in
-      state.tracker?.endTruncate(change.change, to: size, now: spool.clock.now)
-      account(&state)
-      watch(&state)
-    }
-  }
-
-  /// A change of bytes that is under way.
-  public struct Change: Sendable {
-    let change: ChunkTracker.Change
-  }
-
-  private func begin(
-    _ begin: (inout ChunkTracker, Instant) -> ChunkTracker.Change,
-    undo: (inout ChunkTracker, ChunkTracker.Change, Instant) -> Void
-  ) throws(SpoolError) -> Change? {
-    // Each turn but the last waits for another thread's journal commit, so there are as many as concurrent rewriters.
-    while true {
-      var missing: [Int] = []
-      let step = state.withLock { state -> (change: ChunkTracker.Change, mustWait: Bool)? in
-        guard !state.isRemoved, state.tracker != nil else { return nil }
-        let now = spool.clock.now
-        let change = begin(&state.tracker!, now)
-        missing = change.touching(state.evicted)
-        if !missing.isEmpty {
-          undo(&state.tracker!, change, now)
-          state.tracker!.abandon(change.reopen)
-          return (change, true)
-        }
-        guard change.isContended else { return (change, false) }
-        undo(&state.tracker!, change, now)
-        state.tracker!.abandon(change.reopen)
-        return (change, true)
-      }
-      guard let step else { return nil }
-      // A chunk that changes in part must be here in whole.
-      if !missing.isEmpty {
-        try hydrate(missing)
-        continue
-      }
-      if step.mustWait {
-        rewriting.withLock { _ in }
-        continue
-      }
-      if !step.change.reopen.isEmpty || step.change.dropFrom != nil { try journal(step.change, undo: undo) }
-      return Change(change: step.change)
-    }
-  }
-
-  private func journal(
-    _ change: ChunkTracker.Change, undo: (inout ChunkTracker, ChunkTracker.Change, Instant) -> Void
-  ) throws(SpoolError) {
-    do {
-      try rewriting.withLock { _ throws(JournalError) in
-        if !change.reopen.isEmpty {
-          let versions = try spool.journal.reopen(session, change.reopen)
-          try markDurably()
-          // An attribute that cannot be written costs a fetch after a lost journal, nothing else.
-          try? unmark(change.reopen)
-          state.withLock { state in
-            state.tracker?.didReopen(versions)
-            for index in change.reopen { spool.post(.event(.reopened(ChunkID(session, index)))) }
-          }
-        }
-        if let count = change.dropFrom {
-          let base = try spool.journal.drop(session, from: count)
-          state.withLock { state in
-            state.tracker?.didDrop(from: count, base: base)
-            state.evicted.removeAll(from: count)
-            spool.post(.event(.truncated(session, chunkCount: count, base: base)))
-          }
-          try? unmark(state.withLock { $0.marked.indexes.filter { $0 >= count } })
-        }
-      }
-    } catch {
-      state.withLock { state in
-        guard state.tracker != nil else { return }
-        state.tracker!.abandon(change.reopen)
-        undo(&state.tracker!, change, spool.clock.now)
-      }
-      throw .journal(error.message)
-    }
-  }
-
   // MARK: Durability
 
   /// fsync(2): when it returns, a power cut of this machine loses nothing that was written before. The journal comes first:
@@ -306,7 +161,7 @@ public final class Recording: Sendable {
   // MARK: Room
 
   /// Bytes by which a write up to `end` extends the recording: what is rewritten in place needs no room.
-  private func growth(to end: Int64) -> Int64 { state.withLock { max(0, end - ($0.tracker?.size ?? 0)) } }
+  func growth(to end: Int64) -> Int64 { state.withLock { max(0, end - ($0.tracker?.size ?? 0)) } }
 
   /// Looks how much of the local disk the recording takes, for the spool's usage.
   func account() { state.withLock { account(&$0) } }
@@ -334,14 +189,6 @@ public final class Recording: Sendable {
     }
   }
 
-  /// Once an opening: after a power cut, recordings that were being rewritten must be known as such.
-  private func markDurably() throws(JournalError) {
-    let opening = state.withLock { $0.durableOpening == $0.openings ? nil : $0.openings }
-    guard let opening else { return }
-    try spool.journal.makeDurable()
-    state.withLock { $0.durableOpening = opening }
-  }
-
   // MARK: Sealing
 
   /// Seals what has been quiet long enough. False: nothing is unsealed any more, stop watching.
@@ -366,12 +213,12 @@ public final class Recording: Sendable {
     }
   }
 
-  private func post(_ chunk: SealedChunk, _ state: borrowing State) {
+  func post(_ chunk: SealedChunk, _ state: borrowing State) {
     guard !state.isRemoved else { return }
     spool.post(.event(.sealed(ChunkID(session, chunk.index), chunk.version, bytes: chunk.bytes)))
   }
 
-  private func watch(_ state: inout State) {
+  func watch(_ state: inout State) {
     guard !state.isWatched, !state.isRemoved, state.tracker?.isSealed == false else { return }
     state.isWatched = true
     spool.watch(self)

@@ -184,6 +184,7 @@ public final class Spool: Sendable {
   }
 
   func loadTracker(_ session: SessionID, size: Int64, evicted: ChunkSet) throws(SpoolError) -> ChunkTracker {
+    guard size <= ChunkLayout.sizeMax else { throw .io(.fileTooLarge, what: "a recording of \(size) bytes") }
     let count = ChunkLayout.chunkCount(size: size)
     do {
       var chunks = try journal.chunks(of: session, count: count)

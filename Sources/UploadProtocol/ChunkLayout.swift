@@ -9,9 +9,13 @@ public enum ChunkLayout {
   /// Highest chunk index either side accepts: 10 TiB of recording, and still a 4-digit shard.
   public static let indexMax = 9_999_999
 
+  /// Bytes of the longest recording: one more would need a chunk beyond `indexMax`.
+  public static let sizeMax = Int64(indexMax + 1) * Int64(chunkBytes)
+
   /// Chunks that a recording of `size` bytes has; 0 for an empty one.
   public static func chunkCount(size: Int64) -> Int {
-    Int((size + Int64(chunkBytes) - 1) / Int64(chunkBytes))
+    // Not by adding a chunk less a byte: a sparse file may be as long as an Int64 can tell.
+    Int(size / Int64(chunkBytes)) + (size % Int64(chunkBytes) == 0 ? 0 : 1)
   }
 
   /// Bytes of chunk `index` in a recording of `size` bytes: `chunkBytes`, less in the last, 0 past the end.

@@ -1,0 +1,130 @@
+import Glibc
+import Testing
+
+/// Bytes that are here, there, or in both places.
+@Suite("Durability", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))
+struct DurabilityTests {
+  /// Chunks of the recording that are only at the destination.
+  private func evicted(_ world: World, _ name: Path) -> String {
+    (try? Files.attribute("user.reelfs.evicted", of: Path(world.folder + "/state/recordings") / name)) ?? ""
+  }
+
+  /// A synced recording of four chunks whose local bytes have been given up.
+  private func evictedRecording(_ world: World) throws -> [UInt8] {
+    let bytes = noise(4 * mebibyte)
+    try Files.write(world.path("take"), bytes)
+    try world.waitUntilSynced("take")
+    #expect(try world.reelfs("evict", world.mountpoint + "/take").code == 0)
+    try eventually("its bytes are given up") {
+      try Files.status(Path(world.folder + "/state/recordings/take")).st_blocks == 0
+    }
+    // The kernel's own copy of what was written would answer instead.
+    let file = try OpenFile(world.path("take"), O_RDONLY)
+    #expect(posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0)
+    try file.close()
+    return bytes
+  }
+
+  @Test("what was evicted is read as it was written, from the destination")
+  func readBack() async throws {
+    try await withMount { world in
+      let bytes = try evictedRecording(world)
+      #expect(evicted(world, "take") == "0-3")
+      #expect(try Files.read(world.path("take")) == bytes)
+      #expect(world.attribute("status", of: "take") == "synced")
+    }
+  }
+
+  @Test("reading what was evicted fails with EIO while the destination is away, and works again afterwards")
+  func awayWhileReading() async throws {
+    try await withMount { world in
+      let bytes = try evictedRecording(world)
+      try world.stopReceiver(SIGKILL)
+      #expect(errorCode { _ = try Files.read(world.path("take")) } == EIO)
+      try world.startReceiver()
+      #expect(try Files.read(world.path("take")) == bytes)
+    }
+  }
+
+  @Test("a write into an evicted chunk keeps the rest of it, here and at the destination")
+  func writeIntoEvicted() async throws {
+    try await withMount { world in
+      var bytes = try evictedRecording(world)
+      let file = try OpenFile(world.path("take"), O_WRONLY)
+      try file.write([1, 2, 3], at: mebibyte + 7)
+      try file.close()
+      bytes.replaceSubrange(mebibyte + 7..<mebibyte + 10, with: [1, 2, 3])
+
+      try world.waitUntilSynced("take")
+      #expect(try Files.read(world.path("take")) == bytes)
+      #expect(try world.isIdentical("take"))
+    }
+  }
+
+  @Test("a lost journal costs nothing, not even of what was evicted")
+  func lostJournal() async throws {
+    try await withMount { world in
+      let bytes = try evictedRecording(world)
+      let other = noise(2 * mebibyte + 5, seed: 2)
+      try Files.write(world.path("other"), other)
+      try world.waitUntilSynced("other")
+      try world.endMount()
+      try world.shell("cd $DIR/state && rm -f journal.sqlite*")
+
+      try world.startMount(to: world.receiverURL)
+      try world.waitUntilSynced("take", "other", seconds: 30)
+      #expect(try Files.read(world.path("take")) == bytes)
+      #expect(try world.isIdentical("take"))
+      #expect(try world.isIdentical("other"))
+    }
+  }
+
+  @Test("a damaged journal is set aside, and said so")
+  func damagedJournal() async throws {
+    try await withMount { world in
+      try Files.write(world.path("take"), noise(3_000))
+      try world.waitUntilSynced("take")
+      try world.endMount()
+      try world.shell("cd $DIR/state && rm -f journal.sqlite-* && head -c 100000 /dev/urandom >journal.sqlite")
+
+      try world.startMount(to: world.receiverURL)
+      try world.waitUntilSynced("take")
+      #expect(try world.isIdentical("take"))
+      #expect(try world.shell("ls $DIR/state").contains("journal.sqlite.set-aside-"))
+    }
+  }
+
+  @Test("with --fsync remote, fsync returns once the bytes are stored at the destination")
+  func remoteSynchronization() async throws {
+    try await withMount("--fsync", "remote") { world in
+      let file = try OpenFile(world.path("take"), O_WRONLY | O_CREAT)
+      try file.write(noise(mebibyte + 100))
+      try file.synchronize()
+      #expect(world.number("bytes_synced", of: "take") == mebibyte + 100)
+      try file.close()
+    }
+  }
+
+  @Test("a synced recording has its SHA-256 in an attribute")
+  func wholeDigest() async throws {
+    try await withMount { world in
+      try Files.write(world.path("take"), noise(mebibyte + 1))
+      try world.waitUntilSynced("take")
+      let expected = try world.shell("sha256sum <$MNT/take").prefix(64)
+      try eventually("it has been computed") { world.attribute("sha256", of: "take").map { $0 == expected } ?? false }
+    }
+  }
+
+  @Test("a recording longer than a session can be is EFBIG, and the mount goes on")
+  func tooLong() async throws {
+    try await withMount { world in
+      let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
+      #expect(errorCode { try file.truncate(to: Int.max) } == EFBIG)
+      #expect(errorCode { try file.write([1], at: 1 << 60) } == EFBIG)
+      try file.write([1, 2, 3])
+      try file.close()
+      try world.waitUntilSynced("take")
+      #expect(try world.isIdentical("take"))
+    }
+  }
+}

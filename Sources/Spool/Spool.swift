@@ -81,7 +81,11 @@ public final class Spool: Sendable {
       if isUnknown(session) {
         post(.event(.registered(session, SessionFacts(path: path, inode: inode))))
       }
-      return insert(Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, spool: self))
+      let recording = insert(
+        Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, spool: self))
+      // Whoever only reads a chunk of it never closes it.
+      keepIdle(inode)
+      return recording
     }
     return try adopt(descriptor, inode: inode, path: path, isNew: false)
   }

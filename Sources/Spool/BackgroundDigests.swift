@@ -50,14 +50,12 @@ public final class BackgroundDigests: Sendable {
 
   /// A new journal knows nothing of this recording's evicted chunks: they are fetched back, as soon as the destination
   /// gives them, and sent again.
-  public func add(forgotten session: SessionID) {
+  public func add(forgotten inode: UInt64) {
     thread.add { [self] in
       while !mustStop.load(ordering: .relaxed) {
-        guard let row = (try? spool.journal.session(session)) ?? nil else { return }
+        // By its inode: the journal may not have heard of the session yet.
         guard
-          let recording = try? spool.tree.reading({ () throws(SpoolError) in
-            try spool.open(row.inode, forWriting: true)
-          })
+          let recording = try? spool.tree.reading({ () throws(SpoolError) in try spool.open(inode, forWriting: true) })
         else { return }
         defer { recording.closed(forWriting: true) }
         if (try? recording.restoreForgotten()) != nil { return }

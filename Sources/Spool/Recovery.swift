@@ -27,8 +27,8 @@ public struct Recovery {
   public private(set) var report = Report()
   /// Recordings that were open when reelfs ended.
   public private(set) var unfinished: [SessionID] = []
-  /// Recordings with evicted chunks that a new journal knows nothing of.
-  public private(set) var forgotten: [SessionID] = []
+  /// Inodes of recordings with evicted chunks that a new journal knows nothing of.
+  public private(set) var forgotten: [UInt64] = []
 
   public init(spool: Spool) { self.spool = spool }
 
@@ -85,7 +85,7 @@ public struct Recovery {
     let facts = SessionFacts(path: path, inode: inode)
     guard let row = rows[session] else {
       report.unknown += 1
-      if spool.hasEvictedMark(at: path) { forgotten.append(session) }
+      if spool.hasEvictedMark(at: path) { forgotten.append(inode) }
       spool.post(.event(.registered(session, facts)))
       return reseal(inode)
     }

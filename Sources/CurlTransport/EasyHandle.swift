@@ -74,6 +74,8 @@ final class EasyHandle {
 
   private func setAddress(_ request: HTTPRequest, caFile: String?, noProxy: String?) {
     ccurl_set_string(easy, CURLOPT_URL, request.url)
+    // Signed addresses travel as they were signed: dots are names, not directions.
+    ccurl_set_long(easy, CURLOPT_PATH_AS_IS, 1)
     ccurl_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https")
     if let caFile { ccurl_set_string(easy, CURLOPT_CAINFO, caFile) }
     if let noProxy { ccurl_set_string(easy, CURLOPT_NOPROXY, noProxy) }
@@ -100,6 +102,8 @@ final class EasyHandle {
       ccurl_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, Self.uploadBufferBytes(bytesPerSecondMax: rate))
       if let rate { ccurl_set_size(easy, CURLOPT_MAX_SEND_SPEED_LARGE, curl_off_t(max(1, rate))) }
     }
+    // Of HEAD only the head comes, whatever its Content-Length says.
+    if request.method == .head { ccurl_set_long(easy, CURLOPT_NOBODY, 1) }
     ccurl_set_string(easy, CURLOPT_CUSTOMREQUEST, request.method.rawValue)
   }
 

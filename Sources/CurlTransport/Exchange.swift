@@ -69,18 +69,18 @@ final class Exchange {
     if line.starts(with: "HTTP/".utf8) { answer = HTTPAnswer(status: 0) }
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { return }
     let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
-    guard name == "retry-after" || name == "location" || name == "date" else { return }
+    guard answer.headers.count < Self.headersMax else { return }
     let value = line[(colon + 1)...].prefix(Self.headerValueMax).drop { $0 == UInt8(ascii: " ") }
     let text = String(decoding: value.prefix { $0 >= 0x20 && $0 != 0x7f }, as: UTF8.self)
-    switch name {
-    case "retry-after": answer.retryAfter = text
-    case "location": answer.location = text
-    default: answer.date = text
-    }
+    var end = text.endIndex
+    while end > text.startIndex, text[text.index(before: end)] == " " { end = text.index(before: end) }
+    answer.headers[name] = String(text[..<end])
   }
 
-  /// Longest header value kept: these are dates, numbers, and an address that is only shown.
-  private static let headerValueMax = 1_024
+  /// Longest header value kept: these are dates, numbers, digests and addresses.
+  private static let headerValueMax = 4_096
+  /// Headers kept of one answer; servers send some twenty.
+  private static let headersMax = 64
 
   func takeProgress(sent: Int, received: Int) {
     bytesSent = sent

@@ -6,6 +6,10 @@ package struct HTTPRequest {
     case get = "GET"
     case post = "POST"
     case put = "PUT"
+    case patch = "PATCH"
+    case head = "HEAD"
+    case delete = "DELETE"
+    case options = "OPTIONS"
   }
 
   package let method: Method
@@ -52,18 +56,25 @@ package struct HTTPAnswer: Sendable {
   package static let bytesMax = 2 << 20
 
   package var status: Int
-  package var retryAfter: String?
-  package var location: String?
-  package var date: String?
+  /// By lower-case name; of several lines of one name the last.
+  package var headers: [String: String]
   package var body: [UInt8]
+
+  package var retryAfter: String? { headers["retry-after"] }
+  package var location: String? { headers["location"] }
+  package var date: String? { headers["date"] }
 
   package init(
     status: Int, retryAfter: String? = nil, location: String? = nil, date: String? = nil, body: [UInt8] = []
   ) {
+    self.init(
+      status: status,
+      headers: ["retry-after": retryAfter, "location": location, "date": date].compactMapValues { $0 }, body: body)
+  }
+
+  package init(status: Int, headers: [String: String], body: [UInt8] = []) {
     self.status = status
-    self.retryAfter = retryAfter
-    self.location = location
-    self.date = date
+    self.headers = headers
     self.body = body
   }
 }

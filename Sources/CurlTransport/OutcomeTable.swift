@@ -9,16 +9,21 @@ package enum OutcomeTable {
     of result: HTTPResult, for sent: UploadPayload, at address: String
   ) -> TransferOutcome {
     let outcome: TransferOutcome =
-      switch result {
-      case .answered(let answer): answered(answer, sent, address)
-      case .failed(let code, let words): noAnswer(CURLcode(rawValue: code), words, address)
-      // Nobody answers: one probe tells whether it is the destination or this request.
-      case .stalled(let span): .unreachable("no byte moved for \(seconds(span))")
-      case .endless: .retryable("\(address) sent an answer without an end", after: nil)
-      }
+      if case .answered(let answer) = result { answered(answer, sent, address) } else { unanswered(result, address) }
     // A probe belongs to no session: what would refuse one means that the destination is of no use.
     guard case .probe = sent, case .rejected(let words) = outcome else { return outcome }
     return .blocked(.configuration, words)
+  }
+
+  /// What it means that there was no (whole) answer; the same for every destination that speaks HTTP.
+  package static func unanswered(_ result: HTTPResult, _ address: String) -> TransferOutcome {
+    switch result {
+    case .answered(let answer): .retryable("\(address) answered \(answer.status)", after: nil)
+    case .failed(let code, let words): noAnswer(CURLcode(rawValue: code), words, address)
+    // Nobody answers: one probe tells whether it is the destination or this request.
+    case .stalled(let span): .unreachable("no byte moved for \(seconds(span))")
+    case .endless: .retryable("\(address) sent an answer without an end", after: nil)
+    }
   }
 
   private static func answered(_ answer: HTTPAnswer, _ sent: UploadPayload, _ address: String) -> TransferOutcome {

@@ -9,11 +9,22 @@ public struct SpoolQuota: Sendable, Equatable {
   public var bytes: Int64?
   /// Seconds that a stored chunk stays at least; nil: nothing is ever evicted.
   public var keepSeconds: Double?
+  public var rule = EvictionRule.stored
 
   public init(bytes: Int64? = nil, keepSeconds: Double? = 0) {
     self.bytes = bytes
     self.keepSeconds = keepSeconds
   }
+}
+
+/// From when on a destination gives back what it was sent.
+public enum EvictionRule: Sendable {
+  /// Each chunk, as soon as it is stored.
+  case stored
+  /// A recording as a whole, once it is synced.
+  case synced
+  /// Never.
+  case never
 }
 
 /// Keeps the spool within its quota, on a thread of its own: stored chunks lose their local bytes, the oldest first.
@@ -56,12 +67,12 @@ public final class Evictor: @unchecked Sendable {
 
   /// Bytes that an eviction could free, as of at most a second ago.
   public var evictableBytes: Int64 {
-    guard quota.keepSeconds != nil else { return 0 }
+    guard quota.keepSeconds != nil, quota.rule != .never else { return 0 }
     condition.lock()
     defer { condition.unlock() }
     let now = Journal.wallClock
     if abs(now - evictableAt) > 1 {
-      evictable = (try? spool.journal.evictableBytes()) ?? 0
+      evictable = (try? spool.journal.evictableBytes(quota.rule)) ?? 0
       evictableAt = now
     }
     return evictable
@@ -147,15 +158,17 @@ public final class Evictor: @unchecked Sendable {
   /// One batch of evictions if the spool is above nine tenths of its quota. - Returns: chunks given up.
   private func round(isPressed: Bool) -> Int {
     updateLimit()
-    guard let keepSeconds = quota.keepSeconds else { return 0 }
+    guard let keepSeconds = quota.keepSeconds, quota.rule != .never else { return 0 }
     let limit = self.limit
     guard isPressed || spool.usage.bytes > limit / 10 * 9 else { return 0 }
     let before = Journal.wallClock - keepSeconds
-    guard let chunks = try? spool.journal.evictable(storedBefore: before, max: Self.batch) else { return 0 }
+    guard let chunks = try? spool.journal.evictable(quota.rule, storedBefore: before, max: Self.batch) else { return 0 }
     return evict(chunks)
   }
 
   private func evictWhole(_ session: SessionID) {
+    guard quota.rule != .never else { return }
+    if quota.rule == .synced, (try? spool.journal.session(session))?.isSynced != true { return }
     var after = -1
     // A page at a time, so that one sync covers many chunks and none is held in memory for long.
     while let indexes = try? spool.journal.storedIndexes(of: session, after: after, max: 1_024), let last = indexes.last {

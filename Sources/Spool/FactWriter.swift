@@ -16,6 +16,8 @@ struct FactWriter {
     case .sealed(let chunk, let version, let bytes): try seal(chunk, version, bytes)
     case .stored(let chunk, let version, let digest): try store(chunk, version, digest)
     case .unstored(let chunk): try unstore(chunk)
+    case .rolledBack(let session, let index): try rollBack(session, to: index)
+    case .remote(let session, let fact): try remember(fact, of: session)
     case .superseded(let chunk, let current):
       try run(
         "UPDATE chunks SET version = ? WHERE session = ? AND idx = ? AND state = 1 AND version <= ?",
@@ -47,6 +49,7 @@ struct FactWriter {
       try run("UPDATE sessions SET priority = ? WHERE number = ?", [priority.rawValue, session.number])
     case .removed(let session):
       try run("DELETE FROM chunks WHERE session = ?", [session.number])
+      try run("DELETE FROM remote_facts WHERE session = ?", [session.number])
       try run("DELETE FROM sessions WHERE number = ?", [session.number])
     case .pausedByUser(let isPaused):
       try run("INSERT OR REPLACE INTO settings (name, value) VALUES ('paused', ?)", [isPaused ? "1" : "0"])
@@ -131,6 +134,28 @@ struct FactWriter {
       [now, chunk.session.number, chunk.index])
     try run(
       "UPDATE sessions SET is_synced = 0, revision = revision + 1 WHERE number = ?", [chunk.session.number])
+  }
+
+  /// Evicted chunks stay as they are: they were given up only because the destination has them in a finished recording.
+  private func rollBack(_ session: SessionID, to index: Int) throws {
+    try run(
+      """
+      UPDATE sessions SET is_synced = 0, revision = revision + 1, stored_through = MIN(stored_through, ?2),
+        stored_chunks = stored_chunks - (SELECT COUNT(*) FROM chunks WHERE session = ?1 AND idx >= ?2 AND state = 2),
+        stored_bytes = stored_bytes
+          - (SELECT COALESCE(SUM(bytes), 0) FROM chunks WHERE session = ?1 AND idx >= ?2 AND state = 2)
+      WHERE number = ?1
+      """, [session.number, index])
+    try run(
+      "UPDATE chunks SET state = 1, at = ? WHERE session = ? AND idx >= ? AND state = 2", [now, session.number, index])
+  }
+
+  private func remember(_ fact: RemoteFact, of session: SessionID) throws {
+    guard let value = fact.value else {
+      return try run("DELETE FROM remote_facts WHERE session = ? AND name = ?", [session.number, fact.name])
+    }
+    try run(
+      "INSERT OR REPLACE INTO remote_facts (session, name, value) VALUES (?, ?, ?)", [session.number, fact.name, value])
   }
 
   /// Subtracts a stored chunk from the session's sums, before its state changes. Nothing for one that is not stored.

@@ -9,9 +9,10 @@ extension Journal {
   /// Stored chunks whose bytes are still here, those of finished recordings first, the oldest first. Of a recording that
   /// is still open the first chunk and the last stored ones stay: recorders go back to them.
   /// - Parameter storedBefore: seconds since 1970; younger ones stay.
-  func evictable(storedBefore: Double, max: Int) throws(JournalError) -> [ChunkID] {
+  func evictable(_ rule: EvictionRule, storedBefore: Double, max: Int) throws(JournalError) -> [ChunkID] {
     try read { db in
-      try [
+      if rule == .synced { return try Self.evictableOfSynced(db, storedBefore, max) }
+      return try [
         """
         SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
         WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 1 ORDER BY c.at LIMIT ?
@@ -27,6 +28,15 @@ extension Journal {
         while let row = try rows.next() { chunks.append(ChunkID(SessionID(number: row[0]), row[1])) }
       }
     }
+  }
+
+  private static func evictableOfSynced(_ db: Database, _ storedBefore: Double, _ max: Int) throws -> [ChunkID] {
+    let statement = try db.cachedStatement(
+      sql: """
+        SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
+        WHERE c.state = 2 AND c.at <= ? AND s.is_synced = 1 ORDER BY c.at LIMIT ?
+        """)
+    return try Row.fetchAll(statement, arguments: [storedBefore, max]).map { ChunkID(SessionID(number: $0[0]), $0[1]) }
   }
 
   /// Stored chunks of a session whose bytes are here, ascending, from the one after `after` on.
@@ -91,8 +101,15 @@ extension Journal {
   }
 
   /// Bytes that are stored at the destination and still here: what an eviction can free.
-  public func evictableBytes() throws(JournalError) -> Int64 {
-    try read { try Int64.fetchOne($0, sql: "SELECT COALESCE(SUM(bytes), 0) FROM chunks WHERE state = 2") ?? 0 }
+  public func evictableBytes(_ rule: EvictionRule = .stored) throws(JournalError) -> Int64 {
+    let sql =
+      rule == .stored
+      ? "SELECT COALESCE(SUM(bytes), 0) FROM chunks WHERE state = 2"
+      : """
+        SELECT COALESCE(SUM(c.bytes), 0) FROM chunks c JOIN sessions s ON s.number = c.session
+        WHERE c.state = 2 AND s.is_synced = 1
+        """
+    return try read { try Int64.fetchOne($0, sql: sql) ?? 0 }
   }
 
   /// Makes every commit so far survive a power cut: WAL frames are checksummed, so what has reached the disk counts.

@@ -63,9 +63,10 @@ public struct SessionRow: Sendable {
 }
 
 extension RestoredSession {
-  init(_ row: SessionRow, pending: [Range<Int>]) {
+  init(_ row: SessionRow, pending: [Range<Int>], sealed: [Range<Int>] = []) {
     self.init(
-      facts: SessionFacts(path: row.path, inode: row.inode), pending: pending, isAnnounced: row.isAnnounced,
+      facts: SessionFacts(path: row.path, inode: row.inode), pending: pending, sealed: sealed,
+      isAnnounced: row.isAnnounced,
       isFinished: row.isFinished, isSynced: row.isSynced, failure: row.failure, priority: row.priority,
       isHeld: row.isHeld)
   }
@@ -152,7 +153,8 @@ extension Journal {
   }
 
   /// What the scheduler starts with: every session that is not synced, or whose name the destination does not know.
-  public func restored() throws(JournalError) -> [(SessionID, RestoredSession)] {
+  /// - Parameter withSealed: also which chunks are sealed; costs a look at every row.
+  public func restored(withSealed: Bool = false) throws(JournalError) -> [(SessionID, RestoredSession)] {
     try read { db in
       var pending: [Int64: [Range<Int>]] = [:]
       let rows = try Row.fetchCursor(
@@ -166,9 +168,24 @@ extension Journal {
         db, sql: "SELECT \(SessionRow.columns) FROM sessions WHERE is_synced = 0 OR is_announced = 0 ORDER BY number"
       ).map { row in
         let row = SessionRow(row)
-        return (row.session, RestoredSession(row, pending: pending[row.session.number] ?? []))
+        let sealed = withSealed ? try Self.sealedRanges(row.session, db) : []
+        return (row.session, RestoredSession(row, pending: pending[row.session.number] ?? [], sealed: sealed))
       }
     }
+  }
+
+  /// Sealed chunks of a session, stored or not.
+  func sealedRanges(of session: SessionID) throws(JournalError) -> [Range<Int>] {
+    try read { try Self.sealedRanges(session, $0) }
+  }
+
+  private static func sealedRanges(_ session: SessionID, _ db: Database) throws -> [Range<Int>] {
+    var ranges: [Range<Int>] = []
+    let indexes = try Int.fetchCursor(
+      db.cachedStatement(sql: "SELECT idx FROM chunks WHERE session = ? AND state > 0 ORDER BY idx"),
+      arguments: [session.number])
+    while let index = try indexes.next() { append(index, to: &ranges) }
+    return ranges
   }
 
   private static func append(_ index: Int, to ranges: inout [Range<Int>]) {

@@ -35,7 +35,7 @@ public struct Recovery {
   /// Runs once, on the uploader thread, before its first turn; kernel threads may be serving already.
   /// - Returns: what the scheduler starts with. What differs between journal and tree is in the spool's mailbox then.
   public mutating func run() throws -> [UploadEvent] {
-    let restored = try spool.journal.restored()
+    let restored = try spool.journal.restored(withSealed: spool.plansRuns)
     var rows: [SessionID: SessionRow] = [:]
     try spool.journal.eachSession(below: []) { rows[$0.session] = $0 }
     // Names stand still meanwhile, so that no recording is missed and taken for deleted.

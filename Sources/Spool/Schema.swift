@@ -31,6 +31,15 @@ enum Schema {
           CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
           """)
     }
+    migrator.registerMigration("2 remote facts") { db in
+      // What a destination told and later requests need (`RemoteFact`): upload ids, locations, ETags.
+      try db.execute(
+        sql: """
+          CREATE TABLE remote_facts (
+            session INTEGER NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (session, name)
+          ) STRICT, WITHOUT ROWID;
+          """)
+    }
     return migrator
   }
 }

@@ -15,6 +15,8 @@ public final class Spool: Sendable {
   public let settleTime: Span
   var progress: Progress { journal.progress }
   public let usage = SpoolUsage()
+  /// The destination takes runs of chunks, so the scheduler needs to know which chunks are sealed.
+  public let plansRuns: Bool
   /// Set once in `init`; a back reference, because evictions go through recordings.
   public private(set) nonisolated(unsafe) var evictor: Evictor!
   private let fetchChunk: @Sendable (ChunkID) throws -> [UInt8]
@@ -43,7 +45,7 @@ public final class Spool: Sendable {
 
   public init(
     tree: SpoolTree, journal: Journal, clock: any MonotonicClock, sealPolicy: SealPolicy, settleTime: Span,
-    quota: SpoolQuota = SpoolQuota(), isStoring: @escaping @Sendable () -> Bool = { false },
+    quota: SpoolQuota = SpoolQuota(), plansRuns: Bool = false, isStoring: @escaping @Sendable () -> Bool = { false },
     fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing },
     wake: @escaping @Sendable () -> Void
   ) {
@@ -52,6 +54,7 @@ public final class Spool: Sendable {
     self.clock = clock
     self.sealPolicy = sealPolicy
     self.settleTime = settleTime
+    self.plansRuns = plansRuns
     self.fetchChunk = fetchChunk
     self.wake = wake
     evictor = Evictor(spool: self, quota: quota, isStoring: isStoring)
@@ -213,7 +216,7 @@ public final class Spool: Sendable {
   /// Tells the scheduler of a synced session that it has forgotten or never loaded, before anything happens to it.
   public func introduce(_ session: SessionID) {
     guard let row = try? journal.session(session), row.isSynced else { return }
-    post(.event(.restored(session, RestoredSession(row, pending: []))))
+    post(.event(.restored(session, restoredSession(row))))
   }
 
   /// Starts keeping to the quota.

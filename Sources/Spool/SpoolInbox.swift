@@ -38,6 +38,12 @@ public struct SpoolInbox: EventInbox {
 }
 
 extension Spool {
+  /// A session without anything pending, as the scheduler needs it.
+  func restoredSession(_ row: SessionRow) -> RestoredSession {
+    let sealed = plansRuns ? (try? journal.sealedRanges(of: row.session)) ?? [] : []
+    return RestoredSession(row, pending: [], sealed: sealed)
+  }
+
   /// Tells of the new path of every recording below a folder, as the tree has it now.
   func renamedEvents(below folder: UInt64) -> [UploadEvent] {
     var events: [UploadEvent] = []
@@ -46,7 +52,7 @@ extension Spool {
       try tree.eachEntry(below: (path, folder)) { item, itemPath, _ in
         guard item.type == UInt32(S_IFREG), let session = self.session(at: itemPath) else { return }
         if let row = try? journal.session(session), row.isSynced {
-          events.append(.restored(session, RestoredSession(row, pending: [])))
+          events.append(.restored(session, restoredSession(row)))
         }
         events.append(.renamed(session, SessionFacts(path: itemPath, inode: item.inode)))
       }

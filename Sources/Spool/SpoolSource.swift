@@ -15,6 +15,7 @@ public struct SpoolSource: TransferSource {
       case .announce(let session): return try announcement(session)
       case .chunk(let chunk): return try self.chunk(chunk)
       case .complete(let session): return try manifest(session)
+      case .run: return .outcome(.unreadable("this destination takes single chunks"))
       }
     } catch let error as SpoolError {
       return .outcome(error == .missing ? .stale : .unreadable("\(error)"))
@@ -25,11 +26,7 @@ public struct SpoolSource: TransferSource {
 
   private func announcement(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
     guard let row = try spool.journal.session(session) else { return .outcome(.stale) }
-    let metadata = (try? spool.tree.reading { () throws(SpoolError) in try spool.userAttributes(of: row.inode) }) ?? [:]
-    return .payload(
-      .announce(
-        SessionAnnouncement(
-          session: session, facts: SessionFacts(path: row.path, inode: row.inode), metadata: metadata)))
+    return .payload(.announce(spool.announcement(of: row)))
   }
 
   /// Version first, bytes after: bytes that change in between belong to a later version, whose reopening the journal
@@ -56,6 +53,12 @@ public struct SpoolSource: TransferSource {
 extension Spool {
   /// Attributes beginning with this are ours; the rest of `user.` travels along.
   static let ownPrefixes = [Array("user.reelfs.".utf8), Array("user.sync.".utf8)]
+
+  func announcement(of row: SessionRow) -> SessionAnnouncement {
+    let metadata = (try? tree.reading { () throws(SpoolError) in try userAttributes(of: row.inode) }) ?? [:]
+    return SessionAnnouncement(
+      session: row.session, facts: SessionFacts(path: row.path, inode: row.inode), metadata: metadata)
+  }
 
   /// The user's own attributes of a recording, by name without `user.`. Within `tree.reading`.
   func userAttributes(of inode: UInt64) throws(SpoolError) -> [String: [UInt8]] {

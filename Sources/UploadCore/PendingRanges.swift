@@ -36,6 +36,28 @@ package struct PendingRanges: Sendable, Equatable {
     return place > 0 ? Int(runs[place - 1].lower) : nil
   }
 
+  /// One past the highest index; 0 when empty.
+  package var end: Int { runs.first.map { Int($0.upper) } ?? 0 }
+
+  /// All of `range`; true for an empty one.
+  package func contains(_ range: Range<Int>) -> Bool {
+    guard !range.isEmpty else { return true }
+    let place = firstPlace(startingAtOrBelow: range.lowerBound)
+    return place < runs.count && range.upperBound <= Int(runs[place].upper)
+  }
+
+  /// Any of `range`.
+  package func intersects(_ range: Range<Int>) -> Bool {
+    guard !range.isEmpty, let index = first(from: range.lowerBound) else { return false }
+    return index < range.upperBound
+  }
+
+  /// The lowest index that is `index` or higher, and those that follow it without a gap.
+  package func firstRange(from index: Int) -> Range<Int>? {
+    guard let lower = first(from: index) else { return nil }
+    return lower..<Int(runs[firstPlace(startingAtOrBelow: lower)].upper)
+  }
+
   package mutating func insert(_ index: Int) { insert(index..<index + 1) }
 
   package mutating func insert(_ range: Range<Int>) {

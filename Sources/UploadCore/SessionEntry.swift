@@ -5,11 +5,15 @@ struct SessionEntry: Sendable {
   var facts: SessionFacts
   /// Sealed, not stored, not in flight.
   var pending = PendingRanges()
+  /// Plans runs, where the destination does not take single chunks.
+  var planner: RunPlanner?
   /// Known at the destination under `facts`.
   var isAnnounced = false
   /// A writer has it open.
   var isOpen = false
-  var isFinished = false
+  var isFinished = false {
+    didSet { planner?.finished(isFinished, pending) }
+  }
   /// Whole at the destination, as it is now.
   var isSynced = false
   /// The destination's words when it refused the session.
@@ -46,11 +50,17 @@ struct SessionEntry: Sendable {
   private var taken = 0
   private var sweep = 0
 
-  init(facts: SessionFacts) { self.facts = facts }
+  init(facts: SessionFacts, _ geometry: TransferGeometry) {
+    self.facts = facts
+    if geometry != .chunks { planner = RunPlanner(geometry) }
+  }
 
-  init(_ restored: RestoredSession) {
+  init(_ restored: RestoredSession, _ geometry: TransferGeometry) {
     facts = restored.facts
     pending = PendingRanges(restored.pending)
+    if geometry != .chunks {
+      planner = RunPlanner(geometry, sealed: restored.sealed, isFinished: restored.isFinished, pending: pending)
+    }
     isAnnounced = restored.isAnnounced
     isFinished = restored.isFinished
     isSynced = restored.isSynced
@@ -59,15 +69,31 @@ struct SessionEntry: Sendable {
     isHeld = restored.isHeld
   }
 
-  enum Work { case announcement, chunk, completion }
+  enum Work: Equatable { case announcement, chunk, run(Range<Int>), completion }
 
   /// What this session would send now; nil: nothing, or it must not.
   var work: Work? {
     guard failure == nil, !isHeld, notBefore == nil else { return nil }
+    if let planner { return work(by: planner) }
     guard isAnnounced else { return conversation == nil ? .announcement : nil }
     guard pending.isEmpty else { return .chunk }
     let isDone = isFinished && !isSynced && chunksInFlight == 0 && conversation == nil
     return isDone ? .completion : nil
+  }
+
+  private func work(by planner: RunPlanner) -> Work? {
+    guard planner.geometry != .undiscovered else { return nil }
+    let mayComplete = isFinished && !isSynced && chunksInFlight == 0 && conversation == nil
+    // Small, and nothing of it has been begun: no announcement is worth its round trip.
+    if planner.fitsIntoCompletion, !isAnnounced, !isSynced { return mayComplete ? .completion : nil }
+    let run = planner.next(pending)
+    let isAllThatIsLeft = pending.first(from: planner.chunksOfCompletion) == nil
+    if !isAnnounced {
+      let isWorthIt = run != nil || isSynced || (mayComplete && isAllThatIsLeft)
+      return isWorthIt && conversation == nil ? .announcement : nil
+    }
+    if let run { return conversation == nil ? .run(run) : nil }
+    return mayComplete && isAllThatIsLeft ? .completion : nil
   }
 
   /// Active recordings before finished ones of the same priority.
@@ -88,6 +114,40 @@ struct SessionEntry: Sendable {
     }
     pending.remove(index)
     return index
+  }
+
+  /// Takes all of `run` out of `pending`.
+  mutating func takeRun(_ run: Range<Int>) {
+    for index in run { pending.remove(index) }
+    planner?.leased(run, pending)
+  }
+
+  /// The run has ended, one way or the other.
+  mutating func releaseRun(_ run: Range<Int>) { planner?.released(run, pending) }
+
+  /// These chunks wait (again).
+  mutating func putBack(_ chunks: Range<Int>) {
+    pending.insert(chunks)
+    planner?.changed(chunks, pending)
+  }
+
+  /// Chunk `index` is sealed.
+  /// - Parameter isOnItsWay: an older version of it is, and its end is awaited first.
+  mutating func sealed(_ index: Int, isOnItsWay: Bool) {
+    if !isOnItsWay { pending.insert(index) }
+    planner?.sealed(index, pending)
+  }
+
+  mutating func reopened(_ index: Int) {
+    isFinished = false
+    pending.remove(index)
+    planner?.reopened(index, pending)
+  }
+
+  mutating func truncated(to count: Int) {
+    isFinished = false
+    pending.removeAll(from: count)
+    planner?.truncated(to: count, pending)
   }
 
   /// Nothing that was sent of this recording as a whole is true any more.

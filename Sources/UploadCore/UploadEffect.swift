@@ -35,7 +35,9 @@ public enum UploadRequest: Sendable, Hashable {
   case announce(SessionID)
   /// Send one chunk, as whatever version it has when it is read.
   case chunk(ChunkID)
-  /// All chunks are stored: check the manifest and make the recording whole.
+  /// Send these chunks, as whatever versions they have when they are read, in one request.
+  case run(ChunkRun)
+  /// All chunks are stored, or travel with this: check the manifest and make the recording whole.
   case complete(SessionID)
   /// Is the destination there, and does it take our credentials?
   case probe
@@ -44,8 +46,56 @@ public enum UploadRequest: Sendable, Hashable {
     switch self {
     case .announce(let session), .complete(let session): session
     case .chunk(let chunk): chunk.session
+    case .run(let run): run.session
     case .probe: nil
     }
+  }
+
+  /// The chunks that it carries.
+  var chunks: Range<Int> {
+    switch self {
+    case .chunk(let chunk): chunk.index..<chunk.index + 1
+    case .run(let run): run.chunks
+    case .announce, .complete, .probe: 0..<0
+    }
+  }
+}
+
+/// Neighbouring chunks of one recording that travel together.
+public struct ChunkRun: Sendable, Hashable {
+  public let session: SessionID
+  /// Not empty.
+  public let chunks: Range<Int>
+
+  public init(_ session: SessionID, _ chunks: Range<Int>) {
+    self.session = session
+    self.chunks = chunks
+  }
+}
+
+/// One chunk of a run, as it was sent.
+public struct StoredChunk: Sendable, Equatable {
+  public let index: Int
+  public let version: ChunkVersion
+  public let digest: ChunkDigest
+
+  public init(index: Int, version: ChunkVersion, digest: ChunkDigest) {
+    self.index = index
+    self.version = version
+    self.digest = digest
+  }
+}
+
+/// Something that the destination told of a session and that later requests need: an upload id, a location, an ETag. The
+/// destination's own words; the journal keeps them without looking at them.
+public struct RemoteFact: Sendable, Hashable {
+  public let name: String
+  /// nil: forget it.
+  public let value: String?
+
+  public init(_ name: String, _ value: String?) {
+    self.name = name
+    self.value = value
   }
 }
 
@@ -53,6 +103,13 @@ public enum UploadRequest: Sendable, Hashable {
 public enum TransferOutcome: Sendable, Equatable {
   /// The destination's receipt for these very bytes.
   case stored(ChunkVersion, ChunkDigest, bytes: Int)
+  /// The destination holds these chunks of the run (or of the completion) that was sent, durably.
+  case runStored([StoredChunk], [RemoteFact])
+  /// One step of several is done: remember this, and ask again.
+  case advanced([RemoteFact])
+  /// The destination holds nothing (any more) of the chunks from this index on: remember this, announce the session
+  /// again, and send them again.
+  case rolledBack(to: Int, [RemoteFact])
   /// Known at the destination under the path that `facts` gives.
   case announced(SessionFacts)
   /// Whole at the destination as of `revision` (the session's, in the journal, when the manifest was read).
@@ -102,6 +159,10 @@ public enum JournalFact: Sendable, Equatable {
   case stored(ChunkID, ChunkVersion, ChunkDigest)
   /// The destination lost it, or has other bytes: stored becomes sealed again.
   case unstored(ChunkID)
+  /// The same of every chunk from `index` on whose bytes are still here.
+  case rolledBack(SessionID, to: Int)
+  /// What later requests need, in the destination's words.
+  case remote(SessionID, RemoteFact)
   /// The destination holds `current` with other bytes: a sealed chunk becomes the version after it.
   case superseded(ChunkID, current: ChunkVersion)
   /// Every chunk from `index` on with a version below `base` is gone.

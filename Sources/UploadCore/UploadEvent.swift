@@ -25,6 +25,8 @@ public enum UploadEvent: Sendable, Equatable {
 
   // From the transport.
   case progressed(TransferID, bytes: Int)
+  /// What the destination takes, as it has just said. Comes before the outcome of the request that it said it to.
+  case discovered(TransferGeometry)
   case transferred(TransferID, TransferOutcome)
 
   // From people and the system.
@@ -53,6 +55,8 @@ public struct RestoredSession: Sendable, Equatable {
   public var facts: SessionFacts
   /// Sealed but not stored, ascending, not overlapping.
   public var pending: [Range<Int>]
+  /// Sealed, stored or not: ascending, not overlapping. Needed unless the geometry is `.chunks`.
+  public var sealed: [Range<Int>]
   /// The destination knows the session under its current path.
   public var isAnnounced: Bool
   /// Finished in the sense of `UploadEvent.finished`, not opened or changed since.
@@ -65,11 +69,12 @@ public struct RestoredSession: Sendable, Equatable {
   public var isHeld: Bool
 
   public init(
-    facts: SessionFacts, pending: [Range<Int>], isAnnounced: Bool, isFinished: Bool, isSynced: Bool,
-    failure: String?, priority: UploadPriority, isHeld: Bool
+    facts: SessionFacts, pending: [Range<Int>], sealed: [Range<Int>] = [], isAnnounced: Bool, isFinished: Bool,
+    isSynced: Bool, failure: String?, priority: UploadPriority, isHeld: Bool
   ) {
     self.facts = facts
     self.pending = pending
+    self.sealed = sealed
     self.isAnnounced = isAnnounced
     self.isFinished = isFinished
     self.isSynced = isSynced

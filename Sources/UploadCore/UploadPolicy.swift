@@ -17,6 +17,7 @@ public struct UploadPolicy: Sendable, Equatable {
   /// How often bytes may arrive damaged before the session fails for good.
   public var corruptionsMax = 3
   public var bytesPerSecondMax: Int?
+  public var geometry = TransferGeometry.chunks
 
   public init() {}
 }

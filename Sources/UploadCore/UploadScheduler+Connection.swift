@@ -76,7 +76,8 @@ extension UploadScheduler {
       becameOffline(message, after: after)
     case .rejected(let message), .corrupted(let message), .unreadable(let message):
       becameOffline(message, after: nil)
-    case .stored, .announced, .completed, .incomplete, .superseded, .sessionUnknown, .stale:
+    case .stored, .announced, .completed, .incomplete, .superseded, .sessionUnknown, .stale, .runStored, .advanced,
+      .rolledBack:
       becameOffline("the destination gave a strange answer to a probe", after: nil)
     }
   }

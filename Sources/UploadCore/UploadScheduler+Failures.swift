@@ -70,8 +70,7 @@ extension UploadScheduler {
     putBack(transfer)
     guard sessions[session]?.failure == nil else { return }
     sessions[session]?.failure = message
-    let index: Int? = if case .chunk(let chunk) = transfer.request { chunk.index } else { nil }
     effects.append(.record(.failed(session, message)))
-    effects.append(.announce(.uploadError(session, index: index, message)))
+    effects.append(.announce(.uploadError(session, index: transfer.request.chunks.first, message)))
   }
 }

@@ -29,6 +29,16 @@ extension UploadScheduler {
       giveBack(transfer, message)
     case .sessionUnknown:
       sessionUnknown(transfer, session)
+    case .runStored(let chunks, let facts):
+      remember(facts, of: session)
+      runStored(transfer, session, chunks)
+    case .advanced(let facts):
+      remember(facts, of: session)
+      putBack(transfer)
+      succeeded(session)
+    case .rolledBack(let index, let facts):
+      remember(facts, of: session)
+      rolledBack(transfer, session, to: index)
     case .stored, .announced, .completed, .incomplete, .superseded, .corrupted, .stale, .reachable:
       answered(transfer, outcome)
     }
@@ -43,7 +53,9 @@ extension UploadScheduler {
     case (.chunk, .stale):
       // Normally nothing to do: the event that it is open again is on its way.
       if transfer.isSealedAgain { putBack(transfer) }
-    case (.chunk(let chunk), .corrupted(let message)): corrupted(transfer, chunk, message)
+    case (.chunk(let chunk), .corrupted(let message)): corrupted(transfer, chunk.session, message)
+    case (.run(let run), .corrupted(let message)): corrupted(transfer, run.session, message)
+    case (.run, .stale): if transfer.isStale { putBack(transfer) } else { giveBack(transfer, "a chunk of the run is open") }
     case (.announce(let session), .announced(let facts)): announced(session, facts)
     case (.complete(let session), .completed(let revision)): completed(session, revision: revision)
     case (.complete(let session), .incomplete(let missing)): incomplete(session, missing)
@@ -70,11 +82,11 @@ extension UploadScheduler {
     detour(transfer, "the destination holds another version of chunk \(chunk.index)")
   }
 
-  private mutating func corrupted(_ transfer: InFlight, _ chunk: ChunkID, _ message: String) {
-    let corruptions = (sessions[chunk.session]?.corruptions ?? 0) + 1
-    sessions[chunk.session]?.corruptions = corruptions
+  private mutating func corrupted(_ transfer: InFlight, _ session: SessionID, _ message: String) {
+    let corruptions = (sessions[session]?.corruptions ?? 0) + 1
+    sessions[session]?.corruptions = corruptions
     guard corruptions < policy.corruptionsMax else {
-      return failed(chunk.session, transfer, message)
+      return failed(session, transfer, message)
     }
     giveBack(transfer, message)
   }
@@ -106,7 +118,7 @@ extension UploadScheduler {
     guard let entry = sessions[session], !entry.isChanged else { return }
     let indexes = missing.filter { 0...ChunkLayout.indexMax ~= $0 }.sorted()
     for index in indexes {
-      sessions[session]?.pending.insert(index)
+      sessions[session]?.putBack(index..<index + 1)
       effects.append(.record(.unstored(ChunkID(session, index))))
     }
     // A destination that lost a million chunks names ten thousand at a time: getting further is progress.

@@ -4,7 +4,7 @@ import UploadProtocol
 extension UploadScheduler {
   mutating func registered(_ session: SessionID, _ facts: SessionFacts) {
     guard sessions[session] == nil else { return }
-    sessions[session] = SessionEntry(facts: facts)
+    sessions[session] = SessionEntry(facts: facts, policy.geometry)
     effects.append(.record(.registered(session, facts)))
     effects.append(.announce(.sessionRegistered(session)))
     refresh(session)
@@ -12,7 +12,7 @@ extension UploadScheduler {
 
   mutating func restored(_ session: SessionID, _ restored: RestoredSession) {
     guard sessions[session] == nil else { return }
-    sessions[session] = SessionEntry(restored)
+    sessions[session] = SessionEntry(restored, policy.geometry)
     refresh(session)
   }
 
@@ -28,12 +28,12 @@ extension UploadScheduler {
     guard sessions[chunk.session] != nil else { return }
     effects.append(.record(.sealed(chunk, version, bytes: bytes)))
     sessions[chunk.session]?.contentChanged()
-    if let place = lease(of: chunk) {
-      transfers[place].isStale = true
-      transfers[place].isSealedAgain = true
-    } else {
-      sessions[chunk.session]?.pending.insert(chunk.index)
+    let place = lease(of: chunk)
+    if let place {
+      transfers[place].stale.insert(chunk.index)
+      transfers[place].sealedAgain.insert(chunk.index)
     }
+    sessions[chunk.session]?.sealed(chunk.index, isOnItsWay: place != nil)
     clearFailure(of: chunk.session)
     refresh(chunk.session)
   }
@@ -41,11 +41,10 @@ extension UploadScheduler {
   mutating func reopened(_ chunk: ChunkID) {
     guard sessions[chunk.session] != nil else { return }
     sessions[chunk.session]?.contentChanged()
-    sessions[chunk.session]?.isFinished = false
-    sessions[chunk.session]?.pending.remove(chunk.index)
+    sessions[chunk.session]?.reopened(chunk.index)
     if let place = lease(of: chunk) {
-      transfers[place].isStale = true
-      transfers[place].isSealedAgain = false
+      transfers[place].stale.insert(chunk.index)
+      transfers[place].sealedAgain.remove(chunk.index)
     }
     clearFailure(of: chunk.session)
     refresh(chunk.session)
@@ -55,13 +54,12 @@ extension UploadScheduler {
     guard sessions[session] != nil else { return }
     effects.append(.record(.dropped(session, from: chunkCount, base: base)))
     sessions[session]?.contentChanged()
-    sessions[session]?.isFinished = false
-    sessions[session]?.pending.removeAll(from: chunkCount)
-    for place in transfers.indices {
-      guard case .chunk(let chunk) = transfers[place].request, chunk.session == session, chunk.index >= chunkCount
-      else { continue }
-      transfers[place].isStale = true
-      transfers[place].isSealedAgain = false
+    sessions[session]?.truncated(to: chunkCount)
+    for place in transfers.indices where transfers[place].request.session == session {
+      for index in transfers[place].request.chunks where index >= chunkCount {
+        transfers[place].stale.insert(index)
+        transfers[place].sealedAgain.remove(index)
+      }
     }
     refresh(session)
   }
@@ -100,7 +98,8 @@ extension UploadScheduler {
     effects.append(.record(.failureCleared(session)))
   }
 
-  private func lease(of chunk: ChunkID) -> Int? {
-    transfers.firstIndex { $0.request == .chunk(chunk) }
+  /// The attempt that carries `chunk`; never more than one.
+  func lease(of chunk: ChunkID) -> Int? {
+    transfers.firstIndex { $0.request.session == chunk.session && $0.request.chunks.contains(chunk.index) }
   }
 }

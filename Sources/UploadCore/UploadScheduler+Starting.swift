@@ -25,6 +25,10 @@ extension UploadScheduler {
       guard let index = sessions[session]?.takeChunk() else { return }
       sessions[session]?.chunksInFlight += 1
       lease(.chunk(ChunkID(session, index)), charged: ChunkLayout.chunkBytes)
+    case .run(let run):
+      sessions[session]?.takeRun(run)
+      sessions[session]?.chunksInFlight += run.count
+      lease(.run(ChunkRun(session, run)), charged: run.count * ChunkLayout.chunkBytes)
     case nil: preconditionFailure("a session without work was queued")
     }
   }
@@ -61,6 +65,9 @@ extension UploadScheduler {
     case .probe: connection.probe = nil
     case .announce(let session), .complete(let session): sessions[session]?.conversation = nil
     case .chunk(let chunk): sessions[chunk.session]?.chunksInFlight -= 1
+    case .run(let run):
+      sessions[run.session]?.chunksInFlight -= run.chunks.count
+      sessions[run.session]?.releaseRun(run.chunks)
     }
     return transfer
   }
@@ -71,10 +78,16 @@ extension UploadScheduler {
     effects.append(.cancel(id))
   }
 
-  /// A chunk whose attempt failed waits again, unless it changed and is still open.
+  /// Chunks whose attempt failed wait again, unless they changed and are still open.
   mutating func putBack(_ transfer: InFlight) {
-    guard case .chunk(let chunk) = transfer.request, !transfer.isStale || transfer.isSealedAgain else { return }
-    sessions[chunk.session]?.pending.insert(chunk.index)
+    guard let session = transfer.request.session else { return }
+    guard transfer.isStale else {
+      sessions[session]?.putBack(transfer.request.chunks)
+      return
+    }
+    for index in transfer.request.chunks where !transfer.stale.contains(index) || transfer.sealedAgain.contains(index) {
+      sessions[session]?.putBack(index..<index + 1)
+    }
   }
 
   mutating func progressed(_ id: TransferID) {

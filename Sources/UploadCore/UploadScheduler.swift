@@ -40,6 +40,8 @@ public struct UploadScheduler: Sendable {
     self.policy = policy
     self.generator = generator
     limiter = RateLimiter(bytesPerSecond: policy.bytesPerSecondMax)
+    // What the destination takes is asked first.
+    if policy.geometry == .undiscovered { connection.state = .suspect }
   }
 
   /// Takes one event and says what to do about it.
@@ -73,6 +75,7 @@ public struct UploadScheduler: Sendable {
     case .finished(let session, let size): finished(session, size: size)
     case .removed(let session): removed(session)
     case .progressed(let id, _): progressed(id)
+    case .discovered(let geometry): discovered(geometry)
     case .transferred(let id, let outcome): ended(id, outcome)
     case .control(let command): control(command)
     case .networkChanged: networkChanged()
@@ -102,7 +105,7 @@ public struct UploadScheduler: Sendable {
   package func pending(of session: SessionID) -> PendingRanges? { sessions[session]?.pending }
   /// Whether `chunk` will be sent some time: pending, or leased.
   package func knows(_ chunk: ChunkID) -> Bool {
-    sessions[chunk.session]?.pending.contains(chunk.index) == true || transfers.contains { $0.request == .chunk(chunk) }
+    sessions[chunk.session]?.pending.contains(chunk.index) == true || lease(of: chunk) != nil
   }
   package func retryMoment(of session: SessionID) -> Instant? { sessions[session]?.notBefore }
   package func failures(of session: SessionID) -> Int { sessions[session]?.failures ?? 0 }
@@ -124,10 +127,13 @@ struct InFlight: Sendable {
   var charged = 0
   /// `SessionEntry.announcements` when it started.
   var announcements = 0
-  /// The chunk changed since: the answer counts for nothing.
-  var isStale = false
-  /// The changed chunk is sealed again: send it when this attempt has ended.
-  var isSealedAgain = false
+  /// Chunks of it that changed since: the answer counts for nothing to them.
+  var stale: Set<Int> = []
+  /// Those of them that are sealed again: sent when this attempt has ended.
+  var sealedAgain: Set<Int> = []
+
+  var isStale: Bool { !stale.isEmpty }
+  var isSealedAgain: Bool { !sealedAgain.isEmpty }
 }
 
 struct DelayTicket: Comparable, Sendable {

@@ -134,7 +134,7 @@ struct Checker {
     case .stored(_, _, let bytes):
       limitedBytes += bytes
       succeeded(transfer, now)
-    case .announced, .completed: succeeded(transfer, now)
+    case .announced, .completed, .runStored, .advanced: succeeded(transfer, now)
     case .reachable:
       if isAway {
         isBack = true
@@ -148,7 +148,7 @@ struct Checker {
       isAway = true
       pardon()
     case .unreachable, .unreadable, .corrupted: failed(transfer, now)
-    case .incomplete, .superseded, .sessionUnknown, .rejected, .stale: break
+    case .incomplete, .superseded, .sessionUnknown, .rolledBack, .rejected, .stale: break
     }
     count(outcome, transfer.request)
   }
@@ -157,11 +157,11 @@ struct Checker {
   mutating func count(_ outcome: TransferOutcome, _ request: UploadRequest) {
     guard let session = request.session else { return }
     switch outcome {
-    case .stored, .announced: failures[session] = 0
+    case .stored, .announced, .runStored, .advanced: failures[session] = 0
     case .completed:
       failures[session] = 0
       detours[session] = 0
-    case .incomplete, .superseded, .sessionUnknown: detours[session, default: 0] += 1
+    case .incomplete, .superseded, .sessionUnknown, .rolledBack: detours[session, default: 0] += 1
     default: failures[session, default: 0] += 1
     }
   }

@@ -55,6 +55,12 @@ struct SimulatedJournal {
       guard rows.sessions[chunk.session]?.chunks[chunk.index]?.state == .stored else { return }
       rows.sessions[chunk.session]?.chunks[chunk.index]?.state = .sealed
       changed(chunk.session)
+    case .rolledBack(let session, let index):
+      for (place, row) in rows.sessions[session]?.chunks ?? [:] where place >= index && row.state == .stored {
+        rows.sessions[session]?.chunks[place]?.state = .sealed
+      }
+      changed(session)
+    case .remote: break
     case .superseded(let chunk, let current): supersede(chunk, current)
     case .dropped(let session, let index, let base): drop(session, from: index, below: base)
     case .renamed(let session, let facts):

@@ -11,6 +11,7 @@ extension SimulatedWorld {
       return .payload(.announce(session, row.facts))
     case .chunk(let chunk): return loadChunk(chunk)
     case .complete(let session): return loadManifest(session)
+    case .run: preconditionFailure("the simulated receiver takes single chunks")
     }
   }
 

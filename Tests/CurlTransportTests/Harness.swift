@@ -97,7 +97,9 @@ extension TransferOutcome {
     case .unreachable(let words), .retryable(let words, _), .throttled(let words, _), .blocked(_, let words),
       .rejected(let words), .corrupted(let words), .unreadable(let words):
       words
-    case .stored, .announced, .completed, .incomplete, .superseded, .sessionUnknown, .reachable, .stale: ""
+    case .stored, .runStored, .advanced, .rolledBack, .announced, .completed, .incomplete, .superseded, .sessionUnknown,
+      .reachable, .stale:
+      ""
     }
   }
 }

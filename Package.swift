@@ -88,7 +88,9 @@ let package = Package(
       ], swiftSettings: common),
     .target(
       name: "CurlTransport",
-      dependencies: ["UploadCore", "UploadProtocol", "CCurl", "CLinux"],
+      dependencies: [
+        "UploadCore", "UploadProtocol", "CCurl", "CLinux", .product(name: "Crypto", package: "swift-crypto"),
+      ],
       swiftSettings: common),
 
     // Level 1: what decides, and what speaks to the kernel.

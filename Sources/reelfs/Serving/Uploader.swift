@@ -17,7 +17,7 @@ final class Uploader: Sendable {
   private let log: EventLog
   private let digests: BackgroundDigests
   private let controls: Mailbox<UploadEvent>
-  private let destination: ChunkDestination
+  private let route: Route
   private let policy: UploadPolicy
   private let wake: Waker
   private let mustStop = Atomic(false)
@@ -31,24 +31,26 @@ final class Uploader: Sendable {
   }
 
   init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
-    policy = configuration.policy
+    let route = try Route(configuration, state: state, baseURL: baseURL)
+    self.route = route
+    var policy = configuration.policy
+    policy.geometry = route.geometry
+    self.policy = policy
     let (wake, controls) = (Waker(), Mailbox<UploadEvent>())
     (self.wake, self.controls) = (wake, controls)
-    destination = try ChunkDestination(
-      baseURL: baseURL, device: configuration.device, writer: try state.writerID(), token: configuration.token,
-      caFile: configuration.caFile)
     var seal = SealPolicy()
     seal.maxLag = configuration.maxLag
-    let fetcher = ChunkFetcher(
-      destination: destination, clock: SystemClock(), stallTimeout: configuration.policy.uploadTimeout)
+    var quota = configuration.quota
+    quota.rule = route.evictionRule
     let board = board
     let (journal, notice) = try Journal.openOrBegin(path: state.journal.string)
     if let notice { Terminal.complain(notice) }
     spool = Spool(
       tree: try SpoolTree(recordings: state.recordings, orphans: state.orphans),
       journal: journal, clock: SystemClock(), sealPolicy: seal,
-      settleTime: configuration.settle, quota: configuration.quota, isStoring: { board.isStoring },
-      fetchChunk: { try fetcher.fetch($0) }, wake: { wake.wake() })
+      settleTime: configuration.settle, quota: quota, plansRuns: policy.geometry != .chunks,
+      isStoring: { board.isStoring }, fetchChunk: route.fetcher(stallTimeout: policy.uploadTimeout),
+      wake: { wake.wake() })
     digests = BackgroundDigests(spool: spool)
     reader = StatusReader(spool: spool, board: board, destination: baseURL)
     log = try EventLog(path: state.path.appending("events.jsonl"))
@@ -99,8 +101,23 @@ final class Uploader: Sendable {
 
   private func upload() throws {
     setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
-    let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
-    wake.set(transport.wakeHandle)
+    switch route {
+    case .receiver(let destination):
+      let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
+      wake.set(transport.wakeHandle)
+      try upload(SpoolSource(spool: spool), transport)
+    case .tus(let server):
+      let transport = try ConversationTransport(
+        TusDestination(server, policy: policy), policy: policy, caFile: server.caFile, noProxy: server.noProxy,
+        clock: spool.clock)
+      wake.set(transport.wakeHandle)
+      try upload(ExchangeSource(spool: spool), transport)
+    }
+  }
+
+  private func upload<Source: TransferSource, Transport: UploadTransport>(
+    _ source: Source, _ transport: Transport
+  ) throws where Source.Payload == Transport.Payload {
     let watcher = try? NetworkWatcher { [controls, wake] in
       controls.post(.networkChanged)
       wake.wake()
@@ -117,7 +134,7 @@ final class Uploader: Sendable {
     var generator = SystemRandomNumberGenerator()
     var loop = UploadLoop(
       scheduler: UploadScheduler(policy: policy, generator: SplitMix64(seed: generator.next())),
-      clock: SystemClock(), journal: spool.journal, source: SpoolSource(spool: spool), transport: transport,
+      clock: SystemClock(), journal: spool.journal, source: source, transport: transport,
       inbox: SpoolInbox(spool: spool, controls: controls, restored: restored),
       sink: StatusPublisher(board: board, log: log, reader: reader, onNotice: { [reader, digests] notice in
           if case .sessionUploadComplete(let session) = notice { digests.add(synced: session) }

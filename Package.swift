@@ -95,6 +95,9 @@ let package = Package(
 
     // Level 1: what decides, and what speaks to the kernel.
     .target(
+      name: "S3Protocol", dependencies: ["UploadProtocol", .product(name: "Crypto", package: "swift-crypto")],
+      swiftSettings: pure),
+    .target(
       name: "UploadCore",
       dependencies: [
         "UploadProtocol", .product(name: "HeapModule", package: "swift-collections"),
@@ -116,6 +119,7 @@ let package = Package(
     .testTarget(
       name: "SimulationTests", dependencies: ["UploadSimulator", "UploadCore", "UploadProtocol", "simulate"],
       swiftSettings: common),
+    .testTarget(name: "S3ProtocolTests", dependencies: ["S3Protocol", "UploadProtocol"], swiftSettings: common),
     .testTarget(name: "SyncStatusTests", dependencies: ["SyncStatus", "UploadProtocol"], swiftSettings: common),
     .testTarget(
       name: "CommandTests",

@@ -158,6 +158,7 @@ let package = Package(
     .testTarget(name: "MountTests", dependencies: ["reelfs", "FaultyServer", "CLinux"], swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
     .target(name: "ProbeSupport", path: "Tests/ProbeSupport", swiftSettings: common),
+    .executableTarget(name: "s3-probe", dependencies: ["S3Protocol"], path: "Tests/S3Probe", swiftSettings: common),
     .executableTarget(
       name: "fuse-probe",
       dependencies: ["Fuse", "Supervisor", "CLinux", .product(name: "SystemPackage", package: "swift-system")],

@@ -124,9 +124,14 @@ package struct S3AnswerReader: Sendable {
       guard isBegun || isEmpty else { throw notS3(answer, "something else than \(name)") }
       throw refusal(.transient, "the answer of \(location.endpoint.authority) was cut off", answer)
     }
-    if root.name == name { return root }
+    if Self.names(name).contains(root.name) { return root }
     if root.name == "Error" { throw S3AnswerTable.refusal(of: answer, to: operation, at: location) }
     throw notS3(answer, "<\(Words.line(root.name))> in place of <\(name)>")
+  }
+
+  /// Some servers name a document after the answer in place of the result (moto: `ListPartsResponse`).
+  private static func names(_ name: String) -> [String] {
+    [name] + (name.hasSuffix("Result") ? [name.dropLast("Result".count) + "Response"] : [])
   }
 
   private func marker<Marker>(

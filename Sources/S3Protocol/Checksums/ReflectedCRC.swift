@@ -46,11 +46,16 @@ struct ReflectedCRC<Word: FixedWidthInteger & UnsignedInteger & Sendable>: Senda
   }
 
   /// The checksum of two pieces, one behind the other.
-  /// - Parameter count: bytes of the second piece, not negative.
-  func combined(_ first: Word, _ second: Word, count: Int64) -> Word {
+  /// - Parameter shift: of the second piece's length.
+  func combined(_ first: Word, _ second: Word, shift: Word) -> Word {
+    // The ones before and after cancel each other out.
+    product(shift, first) ^ second
+  }
+
+  /// What appending `count` bytes (not negative) multiplies the checksum before them by: x^(8 · count).
+  func shift(count: Int64) -> Word {
     precondition(count >= 0)
-    // Appending n bytes multiplies the first piece by x^(8n); the ones before and after cancel each other out.
-    return product(power(8, times: UInt64(count)), first) ^ second
+    return power(8, times: UInt64(count))
   }
 
   // MARK: Polynomials over GF(2), modulo the check's own

@@ -36,7 +36,7 @@ let package = Package(
     .executableTarget(
       name: "reelfs",
       dependencies: [
-        "RecordingFS", "Supervisor", "Spool", "CurlTransport", "Receiver", "SyncStatus", "UploadCore",
+        "RecordingFS", "Supervisor", "Spool", "CurlTransport", "S3Protocol", "Receiver", "SyncStatus", "UploadCore",
         "UploadProtocol", "Fuse", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Yams", package: "Yams"),
@@ -89,7 +89,8 @@ let package = Package(
     .target(
       name: "CurlTransport",
       dependencies: [
-        "UploadCore", "UploadProtocol", "CCurl", "CLinux", .product(name: "Crypto", package: "swift-crypto"),
+        "UploadCore", "UploadProtocol", "S3Protocol", "CCurl", "CLinux",
+        .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: common),
 

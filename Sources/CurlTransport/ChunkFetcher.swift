@@ -1,20 +1,11 @@
-import Synchronization
 public import UploadCore
 import UploadProtocol
 
 /// Fetches stored chunks back from a receiver of the chunk protocol, one at a time. Any thread may call it; it blocks.
 public final class ChunkFetcher: Sendable {
   private let destination: ChunkDestination
-  private let clock: any MonotonicClock
   private let stallTimeout: Span
-  /// One connection, kept: used by whoever holds the lock.
-  private let engine: Mutex<Engine>
-
-  private struct Engine: @unchecked Sendable {
-    // The engine is used by one thread at a time: the one that holds the lock.
-    var engine: HTTPEngine?
-    var nextID: UInt64 = 1
-  }
+  private let client: BlockingClient
 
   /// A reader waits for a fetch, so it is tried again before it becomes the reader's error.
   private static let attemptsMax = 3
@@ -22,9 +13,9 @@ public final class ChunkFetcher: Sendable {
   /// - Parameter stallTimeout: a fetch in which no byte moves for so long has failed.
   public init(destination: ChunkDestination, clock: any MonotonicClock, stallTimeout: Span) {
     self.destination = destination
-    self.clock = clock
     self.stallTimeout = stallTimeout
-    engine = Mutex(Engine())
+    client = BlockingClient(
+      caFile: destination.caFile, noProxy: destination.noProxy, clock: clock, stallTimeout: stallTimeout)
   }
 
   /// The bytes of a stored chunk, unchecked: the caller knows the digest.
@@ -43,7 +34,7 @@ public final class ChunkFetcher: Sendable {
     let url = "\(destination.baseURL)\(Routes.sessions)/\(chunk.session)/chunks/\(chunk.index)"
     let authorization = destination.token.map { ["Authorization: Bearer \($0)"] } ?? []
     let request = HTTPRequest(.get, url, headers: authorization, stallTimeout: stallTimeout)
-    switch try result(of: request) {
+    switch try client.result(of: request) {
     case .answered(let answer) where answer.status == 200: return answer.body
     case .answered(let answer):
       throw FetchError(
@@ -52,27 +43,6 @@ public final class ChunkFetcher: Sendable {
     case .stalled: throw FetchError("no byte moved for \(stallTimeout.nanoseconds / 1_000_000_000) s")
     case .endless: throw FetchError("the answer is longer than a chunk", isFinal: true)
     }
-  }
-
-  private func result(of request: HTTPRequest) throws(FetchError) -> HTTPResult {
-    let result = engine.withLock { state -> HTTPResult? in
-      if state.engine == nil {
-        state.engine = try? HTTPEngine(
-          HTTPEngine.Configuration(
-            parallel: 1, unacknowledgedMax: stallTimeout, caFile: destination.caFile, noProxy: destination.noProxy),
-          clock: clock)
-      }
-      guard let engine = state.engine else { return nil }
-      let id = TransferID(state.nextID)
-      state.nextID += 1
-      engine.start(id, request)
-      // Ends with the request, which ends with its stall timeout at the latest.
-      while true {
-        for case .finished(id, let result) in engine.poll(until: nil) { return result }
-      }
-    }
-    guard let result else { throw FetchError("libcurl could not be initialised") }
-    return result
   }
 }
 

@@ -1,4 +1,5 @@
 import CurlTransport
+import Foundation
 import Spool
 import UploadCore
 import UploadProtocol
@@ -7,6 +8,7 @@ import UploadProtocol
 enum Route: Sendable {
   case receiver(ChunkDestination)
   case tus(TusServer)
+  case s3(S3Store)
 
   /// - Parameter baseURL: the receiver's address; for one in this program only known once it listens.
   init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
@@ -18,7 +20,12 @@ enum Route: Sendable {
     switch configuration.destination {
     case .receiver, .embedded: self = .receiver(try server(baseURL))
     case .tus(let address): self = .tus(TusServer(try server(address.description)))
-    case .s3, .folder: throw CommandFailure("\(configuration.destination.description): not built yet")
+    case .s3(let bucket, let prefix, let endpoint):
+      self = .s3(
+        try S3Route.store(
+          bucket: bucket, prefix: prefix, endpoint: endpoint?.description, caFile: configuration.caFile,
+          environment: ProcessInfo.processInfo.environment))
+    case .folder: throw CommandFailure("\(configuration.destination.description): not built yet")
     }
   }
 
@@ -26,23 +33,31 @@ enum Route: Sendable {
     switch self {
     case .receiver: .chunks
     case .tus: .undiscovered
+    case .s3(let store): store.geometry
     }
   }
 
-  /// A tus server need not give back what it was sent.
+  /// A tus server need not give back what it was sent, an S3 store does once the object is put together.
   var evictionRule: EvictionRule {
     switch self {
     case .receiver: .stored
     case .tus: .never
+    case .s3: .synced
     }
   }
 
   /// Fetches a stored chunk back. Any thread may call it; it blocks.
-  func fetcher(stallTimeout: Span) -> @Sendable (ChunkID) throws -> [UInt8] {
+  /// - Parameter remote: what the journal remembers of a session.
+  func fetcher(
+    stallTimeout: Span, remote: @escaping @Sendable (SessionID) throws -> [String: String]
+  ) -> @Sendable (ChunkID) throws -> [UInt8] {
     switch self {
     case .receiver(let destination):
       let fetcher = ChunkFetcher(destination: destination, clock: SystemClock(), stallTimeout: stallTimeout)
       return { try fetcher.fetch($0) }
+    case .s3(let store):
+      let fetcher = S3Fetcher(store, clock: SystemClock(), stallTimeout: stallTimeout)
+      return { try fetcher.fetch($0, remote: try remote($0.session)) }
     case .tus:
       return { _ in throw CommandFailure("a tus server does not give bytes back") }
     }

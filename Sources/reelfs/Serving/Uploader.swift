@@ -49,7 +49,8 @@ final class Uploader: Sendable {
       tree: try SpoolTree(recordings: state.recordings, orphans: state.orphans),
       journal: journal, clock: SystemClock(), sealPolicy: seal,
       settleTime: configuration.settle, quota: quota, plansRuns: policy.geometry != .chunks,
-      isStoring: { board.isStoring }, fetchChunk: route.fetcher(stallTimeout: policy.uploadTimeout),
+      isStoring: { board.isStoring }, fetchChunk: route.fetcher(
+        stallTimeout: policy.uploadTimeout, remote: { try journal.remoteFacts(of: $0) }),
       wake: { wake.wake() })
     digests = BackgroundDigests(spool: spool)
     reader = StatusReader(spool: spool, board: board, destination: baseURL)
@@ -106,6 +107,12 @@ final class Uploader: Sendable {
       let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
       wake.set(transport.wakeHandle)
       try upload(SpoolSource(spool: spool), transport)
+    case .s3(let store):
+      let transport = try ConversationTransport(
+        S3Destination(store, policy: policy), policy: policy, caFile: store.caFile, noProxy: store.noProxy,
+        clock: spool.clock)
+      wake.set(transport.wakeHandle)
+      try upload(ExchangeSource(spool: spool), transport)
     case .tus(let server):
       let transport = try ConversationTransport(
         TusDestination(server, policy: policy), policy: policy, caFile: server.caFile, noProxy: server.noProxy,

@@ -1,10 +1,13 @@
-import UploadProtocol
+package import UploadProtocol
 
 /// How transfers end.
 extension UploadScheduler {
   /// After so many answers in a row that led nowhere, each further one counts as a failure: a destination that keeps
   /// saying "superseded" or "unknown" must not be asked as fast as it answers.
   static let detoursMax = 3
+  /// Versions that a destination may claim to hold. One near the end of the numbers is nonsense, and taking a later
+  /// one would leave none for rewrites: our own count never gets here.
+  package static let versionMax = ChunkVersion(1 << 31)
 
   mutating func ended(_ id: TransferID, _ outcome: TransferOutcome) {
     guard let transfer = release(id) else { return }
@@ -49,7 +52,8 @@ extension UploadScheduler {
   private mutating func answered(_ transfer: InFlight, _ outcome: TransferOutcome) {
     switch (transfer.request, outcome) {
     case (.chunk(let chunk), .stored(let version, let digest, _)): stored(transfer, chunk, version, digest)
-    case (.chunk(let chunk), .superseded(let current)): superseded(transfer, chunk, current)
+    case (.chunk(let chunk), .superseded(let current)) where current <= Self.versionMax:
+      superseded(transfer, chunk, current)
     case (.chunk, .stale):
       // Normally nothing to do: the event that it is open again is on its way.
       if transfer.isSealedAgain { putBack(transfer) }

@@ -192,6 +192,19 @@ struct SchedulerSpoolTests {
     #expect(starts(harness.effects).map(\.request) == [second.request])
   }
 
+  @Test("a version that nobody can have is a strange answer, not a version to go beyond")
+  func impossibleVersion() throws {
+    var harness = SchedulerHarness()
+    let id = harness.restore(1, pending: [0..<1])
+    let transfer = try #require(starts(harness.effects).first)
+
+    harness.end(transfer, .superseded(current: ChunkVersion(.max)))
+
+    #expect(records(harness.effects).isEmpty)
+    #expect(harness.scheduler.knows(chunk(1, 0)))
+    #expect(harness.scheduler.retryMoment(of: id) != nil)
+  }
+
   @Test("a superseded chunk becomes a later version and is sent again")
   func superseded() throws {
     var harness = SchedulerHarness()

@@ -1,14 +1,20 @@
 import UploadCore
 import UploadProtocol
 
-/// The journal as the real one promises to be: the rows, and which of them would survive a power cut.
+/// The journal as the real one promises to be: rows, and a log of commits since the last sync (WAL, `synchronous =
+/// NORMAL`). A killed process loses nothing; a power cut loses the last commits.
 struct SimulatedJournal {
-  enum ChunkState { case open, sealed, stored }
+  enum ChunkState { case open, sealed, stored, evicted }
 
   struct ChunkRow {
     var version: ChunkVersion
     var state: ChunkState
     var digest: ChunkDigest?
+    /// When the oldest change was sealed that is not stored yet: what age means.
+    var waitsSince: Instant?
+
+    /// The destination has confirmed it.
+    var isConfirmed: Bool { state == .stored || state == .evicted }
   }
 
   struct SessionRow {
@@ -32,19 +38,63 @@ struct SimulatedJournal {
     var isPausedByUser = false
   }
 
+  /// One transaction.
+  enum Commit {
+    case facts([JournalFact])
+    case reopen(SessionID, [Int])
+    case drop(SessionID, from: Int)
+    case evict(SessionID, [Int])
+    case hydrate(ChunkID)
+  }
+
   private(set) var rows = Rows()
   private var durable = Rows()
+  private var unsynced: [(commit: Commit, moment: Instant)] = []
+  /// Beyond, a checkpoint syncs the log.
+  private static let unsyncedMax = 256
+  /// Its disk is full: every commit fails.
   var isFailing = false
+  private var now = Instant(nanoseconds: 0)
   /// Every chunk and session that was ever recorded as stored or synced: what people may be told.
   private(set) var everStored: Set<ChunkID> = []
   private(set) var everSynced: Set<SessionID> = []
 
-  mutating func sync() { durable = rows }
-  mutating func cutPower() { rows = durable }
+  mutating func commit(_ commit: Commit, at now: Instant) {
+    if unsynced.count == Self.unsyncedMax { sync() }
+    unsynced.append((commit, now))
+    replay(commit, at: now)
+  }
+
+  /// All commits so far survive a power cut.
+  mutating func sync() {
+    durable = rows
+    unsynced = []
+  }
+
+  /// - Parameter survivors: commits since the last sync that reached the disk all the same; the first ones, in order.
+  mutating func cutPower(survivors: Int) {
+    rows = durable
+    for (commit, moment) in unsynced.prefix(survivors) { replay(commit, at: moment) }
+    sync()
+  }
+
+  var unsyncedCount: Int { unsynced.count }
+
+  private mutating func replay(_ commit: Commit, at moment: Instant) {
+    now = moment
+    switch commit {
+    case .facts(let facts): for fact in facts { apply(fact) }
+    case .reopen(let session, let indexes): reopen(session, indexes)
+    case .drop(let session, let index): drop(session, from: index)
+    case .evict(let session, let indexes):
+      for index in indexes { rows.sessions[session]?.chunks[index]?.state = .evicted }
+    case .hydrate(let chunk): rows.sessions[chunk.session]?.chunks[chunk.index]?.state = .stored
+    }
+  }
 
   // MARK: What the uploader records
 
-  mutating func apply(_ fact: JournalFact) {
+  private mutating func apply(_ fact: JournalFact) {
     switch fact {
     case .registered(let session, let facts):
       rows.sessions[session, default: SessionRow(facts: facts)].facts = facts
@@ -54,6 +104,7 @@ struct SimulatedJournal {
     case .unstored(let chunk):
       guard rows.sessions[chunk.session]?.chunks[chunk.index]?.state == .stored else { return }
       rows.sessions[chunk.session]?.chunks[chunk.index]?.state = .sealed
+      rows.sessions[chunk.session]?.chunks[chunk.index]?.waitsSince = now
       changed(chunk.session)
     case .rolledBack(let session, let index):
       for (place, row) in rows.sessions[session]?.chunks ?? [:] where place >= index && row.state == .stored {
@@ -88,10 +139,12 @@ struct SimulatedJournal {
 
   private mutating func seal(_ chunk: ChunkID, _ version: ChunkVersion) {
     guard let row = rows.sessions[chunk.session] else { return }
-    if let old = row.chunks[chunk.index] {
+    let old = row.chunks[chunk.index]
+    if let old {
       guard version > old.version || (version == old.version && old.state == .open) else { return }
     }
-    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(version: version, state: .sealed)
+    let since = old.map { $0.isConfirmed ? now : $0.waitsSince ?? now } ?? now
+    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(version: version, state: .sealed, waitsSince: since)
     changed(chunk.session)
   }
 
@@ -118,28 +171,22 @@ struct SimulatedJournal {
     rows.sessions[session]?.isSynced = false
   }
 
-  // MARK: What the spool commits itself, durably, before bytes change
+  // MARK: What the spool commits itself, before bytes change
 
-  /// - Returns: the versions as which the chunks will be sealed; nil when the journal cannot be written.
-  mutating func reopen(_ session: SessionID, _ indexes: [Int]) -> [Int: ChunkVersion]? {
-    guard !isFailing else { return nil }
+  private mutating func reopen(_ session: SessionID, _ indexes: [Int]) {
     var row = rows.sessions[session] ?? Self.unnamed
-    var versions: [Int: ChunkVersion] = [:]
     for index in indexes {
+      let old = row.chunks[index]
       // Without a row it was sealed as the base version, and that is still on its way.
-      let version = (row.chunks[index]?.version ?? row.baseVersion).next
-      row.chunks[index] = ChunkRow(version: version, state: .open)
-      versions[index] = version
+      let version = (old?.version ?? row.baseVersion).next
+      row.chunks[index] = ChunkRow(
+        version: version, state: .open, waitsSince: old?.isConfirmed == true ? nil : old?.waitsSince)
     }
     rows.sessions[session] = row
     doubt(session)
-    sync()
-    return versions
   }
 
-  /// - Returns: the version at which chunks from `index` on start anew; nil when the journal cannot be written.
-  mutating func drop(_ session: SessionID, from index: Int) -> ChunkVersion? {
-    guard !isFailing else { return nil }
+  private mutating func drop(_ session: SessionID, from index: Int) {
     let row = rows.sessions[session] ?? Self.unnamed
     let highest = row.chunks.filter { $0.key >= index }.values.map(\.version).max() ?? .first
     let base = max(row.baseVersion, highest).next
@@ -147,12 +194,10 @@ struct SimulatedJournal {
     rows.sessions[session]?.baseVersion = base
     drop(session, from: index, below: base)
     doubt(session)
-    sync()
-    return base
   }
 
   /// The session is neither finished nor synced any more.
-  mutating func doubt(_ session: SessionID) {
+  private mutating func doubt(_ session: SessionID) {
     changed(session)
     rows.sessions[session]?.isFinished = false
   }

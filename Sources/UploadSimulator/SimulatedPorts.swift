@@ -10,10 +10,8 @@ struct SimulatedPorts: UploadJournal, TransferSource, UploadTransport, EventInbo
     if world.journal.isFailing, world.now >= world.journalFailsUntil { world.journal.isFailing = false }
     guard !world.isDead, !world.journal.isFailing else { throw JournalError("no space left") }
     world.note("▪ \(facts.count) facts", Int64(facts.count))
-    for fact in facts {
-      world.journal.apply(fact)
-      world.checker.recorded(fact, world)
-    }
+    world.journal.commit(.facts(facts), at: world.now)
+    for fact in facts { world.checker.recorded(fact, world) }
     world.interleave()
   }
 
@@ -21,7 +19,7 @@ struct SimulatedPorts: UploadJournal, TransferSource, UploadTransport, EventInbo
     world.interleave()
     guard !world.isDead else { return .outcome(.stale) }
     let loaded = world.load(request)
-    if case .outcome(let outcome) = loaded { world.checker.count(outcome, request) }
+    if case .outcome(let outcome) = loaded { world.checker.unread(outcome, request, at: world.now) }
     return loaded
   }
 

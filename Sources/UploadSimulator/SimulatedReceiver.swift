@@ -1,7 +1,7 @@
 import UploadCore
 import UploadProtocol
 
-/// The receiver as docs/PROTOCOL.md promises it to be.
+/// The receiver as docs/PROTOCOL.md promises it to be: what it has answered survives its own power cuts.
 struct SimulatedReceiver {
   struct Chunk: Equatable {
     var version: ChunkVersion
@@ -20,15 +20,24 @@ struct SimulatedReceiver {
     var recording: Recording?
   }
 
+  private enum Undo {
+    case chunk(ChunkID, Chunk?)
+    case session(SessionID, Session?)
+  }
+
   private(set) var sessions: [SessionID: Session] = [:]
+  /// What was changed since the last sync, to be taken back by a power cut.
+  private var unsynced: [Undo] = []
   /// Named in one answer; the real one names 10,000.
   static let missingMax = 3
 
-  /// Takes one request, whenever and how often ever it arrives.
+  /// Takes one request, whenever and how often ever it arrives. Nothing of it is durable, and so nothing may be answered,
+  /// before `sync`.
   mutating func answer(_ payload: SimulatedPayload) -> TransferOutcome {
     switch payload {
     case .probe: return .reachable
     case .announce(let session, let facts):
+      unsynced.append(.session(session, sessions[session]))
       if sessions[session] == nil {
         sessions[session] = Session(path: facts.path)
       } else {
@@ -37,27 +46,51 @@ struct SimulatedReceiver {
       return .announced(facts)
     case .chunk(let chunk, let sent, let bytes):
       guard let held = sessions[chunk.session] else { return .sessionUnknown }
-      if let old = held.chunks[chunk.index] {
+      let old = held.chunks[chunk.index]
+      if let old {
         if old.version > sent.version { return .superseded(current: old.version) }
         if old.version == sent.version, old.digest != sent.digest { return .superseded(current: old.version) }
       }
+      unsynced.append(.chunk(chunk, old))
       sessions[chunk.session]?.chunks[chunk.index] = sent
       return .stored(sent.version, sent.digest, bytes: bytes)
     case .complete(let session, let facts, let revision, let recording):
       guard let held = sessions[session] else { return .sessionUnknown }
       let missing = recording.digests.indices.filter { held.chunks[$0]?.digest != recording.digests[$0] }
       guard missing.isEmpty else { return .incomplete(missing: Array(missing.prefix(Self.missingMax))) }
+      unsynced.append(.session(session, held))
       sessions[session]?.path = facts.path
       sessions[session]?.recording = recording
       return .completed(revision: revision)
     }
   }
 
+  /// Everything taken so far survives a power cut; its answers may go.
+  mutating func sync() { unsynced = [] }
+
+  mutating func cutPower() {
+    for undo in unsynced.reversed() {
+      switch undo {
+      case .chunk(let chunk, let old): sessions[chunk.session]?.chunks[chunk.index] = old
+      case .session(let session, let old): sessions[session] = old
+      }
+    }
+    unsynced = []
+  }
+
+  func chunk(_ chunk: ChunkID) -> Chunk? { sessions[chunk.session]?.chunks[chunk.index] }
+
   /// Its disk was replaced: nothing of the session is left.
-  mutating func forget(_ session: SessionID) { sessions[session] = nil }
+  mutating func forget(_ session: SessionID) {
+    sync()
+    sessions[session] = nil
+  }
 
   /// A part rotted and was set aside.
-  mutating func lose(_ chunk: ChunkID) { sessions[chunk.session]?.chunks[chunk.index] = nil }
+  mutating func lose(_ chunk: ChunkID) {
+    sync()
+    sessions[chunk.session]?.chunks[chunk.index] = nil
+  }
 }
 
 /// What travels.
@@ -74,4 +107,7 @@ enum SimulatedPayload {
     case .probe: nil
     }
   }
+
+  /// Of a chunk; requests without one weigh nothing.
+  var bytes: Int { if case .chunk(_, _, let bytes) = self { bytes } else { 0 } }
 }

@@ -18,6 +18,39 @@ extension SimulatedWorld {
   private func perform(_ action: Weights.Action) {
     note("· \(action)", Int64(action.rawValue))
     switch action {
+    case .create, .append, .rewrite, .truncate, .close, .reopen, .rename, .delete, .retag, .read, .evict, .sync:
+      performOnFile(action)
+    case .pause, .resume, .hold, .release, .prioritize, .limit, .process, .force: performByPerson(action)
+    case .networkChanged: post(.networkChanged)
+    case .partition:
+      unreachableUntil = now + generator.span(upTo: weights.outageMax)
+      isBlackHole = Bool.random(using: &generator)
+    case .receiverCrash: crashReceiver()
+    case .receiverPowerCut: cutReceiverPower()
+    case .receiverStorm: beginReceiverStorm()
+    case .receiverFull: receiverFullUntil = now + generator.span(upTo: weights.outageMax)
+    case .receiverForgets: receiverForgets()
+    case .kill: kill()
+    case .killSoon: callsToLive = Int.random(in: 0...20, using: &generator)
+    case .killStorm: beginKillStorm()
+    case .powerCut: cutPower()
+    case .journalFails:
+      journal.isFailing = true
+      journalFailsUntil = now + generator.span(upTo: weights.outageMax)
+    case .diskFull: diskFullUntil = now + generator.span(upTo: weights.outageMax)
+    case .diskFails:
+      anyFile { $0.chunkCount > 0 }.map {
+        let index = Int.random(in: 0..<(files[$0]?.chunkCount ?? 1), using: &generator)
+        unreadable = (ChunkID($0, index), now + generator.span(upTo: weights.outageMax))
+      }
+    case .clockJump: clock.advance(to: now + generator.span(upTo: .seconds(600)))
+    // A closed lid: the monotonic clock stands or runs meanwhile, and hours have passed at the next turn.
+    case .suspend: clock.advance(to: now + generator.span(upTo: .seconds(12 * 3_600)))
+    }
+  }
+
+  private func performOnFile(_ action: Weights.Action) {
+    switch action {
     case .create: create()
     case .append: anyFile { $0.isOpen }.map { append($0) }
     case .rewrite: anyFile { $0.isOpen && $0.size > 0 }.map { rewrite($0) }
@@ -27,11 +60,20 @@ extension SimulatedWorld {
     case .rename: anyFile { _ in true }.map { rename($0) }
     case .delete: anyFile { _ in true }.map { delete($0) }
     case .retag: anyFile { _ in true }.map { post(.renamed($0, files[$0]?.facts ?? SessionFacts(path: [], inode: 0))) }
+    case .read: anyFile { _ in true }.map { read($0) }
+    case .evict: anyFile { _ in true }.map { evict($0) }
     case .sync:
+      // The journal comes first: what it vouches for must not be newer than what it knows.
       anyFile { _ in true }.map {
-        files[$0]?.sync()
         journal.sync()
+        files[$0]?.sync()
       }
+    default: preconditionFailure("\(action) is nothing that happens to a file")
+    }
+  }
+
+  private func performByPerson(_ action: Weights.Action) {
+    switch action {
     case .pause: command(.pauseAll)
     case .resume: command(.resumeAll)
     case .hold: anyFile { _ in true }.map { command(.hold($0)) }
@@ -43,17 +85,7 @@ extension SimulatedWorld {
     case .limit: command(.limit(bytesPerSecond: generator.element(of: [nil, 50_000, 400_000, 20_000_000]) ?? nil))
     case .process: command(.processUploads(nil, force: false))
     case .force: command(.processUploads(Bool.random(using: &generator) ? nil : anyFile { _ in true }, force: true))
-    case .networkChanged: post(.networkChanged)
-    case .partition: breakNetwork()
-    case .receiverCrash: crashReceiver()
-    case .receiverForgets: receiverForgets()
-    case .kill: kill()
-    case .killSoon: callsToLive = Int.random(in: 0...20, using: &generator)
-    case .powerCut: cutPower()
-    case .journalFails:
-      journal.isFailing = true
-      journalFailsUntil = now + generator.span(upTo: weights.outageMax)
-    case .clockJump: clock.advance(to: now + generator.span(upTo: .seconds(600)))
+    default: preconditionFailure("\(action) is nothing that people do")
     }
   }
 
@@ -68,34 +100,16 @@ extension SimulatedWorld {
     generator.element(of: sessions.filter { files[$0].map(isWanted) ?? false })
   }
 
-  // MARK: People and machines
-
-  private func breakNetwork() {
-    unreachableUntil = now + generator.span(upTo: weights.outageMax)
-    isBlackHole = Bool.random(using: &generator)
-  }
-
-  /// What was acknowledged stays; what was not may be either way. For a while nobody listens.
-  private func crashReceiver() {
-    let requests = active
-    active = []
-    for request in requests {
-      if Bool.random(using: &generator) { _ = receiver.answer(request.payload) }
-      reports.append(.transferred(request.transfer.id, .unreachable("connection reset")))
-      checker.reported(.unreachable(""), to: request.transfer, at: now)
-    }
-    unreachableUntil = max(unreachableUntil, now + generator.span(upTo: weights.outageMax))
-    isBlackHole = false
-  }
-
-  /// Only of sessions that will still be completed: a client does not ask again for what it was told is whole.
+  /// The receiver breaks its promise. Only of sessions that will still be completed: a client does not ask again for what
+  /// it was told is whole. And only of bytes that are still here: others would be lost for good, and nobody to blame.
   private func receiverForgets() {
     let completing = active.compactMap { request in
       if case .complete(let session) = request.transfer.request { session } else { nil }
     }
     let candidates = sessions.filter { session in
       guard let row = journal.rows.sessions[session] else { return false }
-      return !row.isSynced && !completing.contains(session)
+      let isHere = !row.chunks.values.contains { $0.state == .evicted } && files[session]?.holes.isEmpty == true
+      return !row.isSynced && isHere && !completing.contains(session)
     }
     guard let session = generator.element(of: candidates) else { return }
     checker.forgetful.insert(session)
@@ -106,47 +120,7 @@ extension SimulatedWorld {
     }
   }
 
-  /// SIGKILL of the worker: memory is gone, files and committed rows are not. What is on the wire may still arrive.
-  func kill() {
-    guard !isDead else { return }
-    note("☠ killed")
-    isDead = true
-    callsToLive = nil
-    for request in active where Bool.random(using: &generator) { _ = receiver.answer(request.payload) }
-    active = []
-    reports = []
-    mail = []
-    process += 1
-  }
-
-  private func cutPower() {
-    kill()
-    note("☠ power cut")
-    journal.cutPower()
-    for session in sessions {
-      guard var file = files[session] else { continue }
-      file.isOpen = false
-      file.isRolledBack = true
-      if file.isDirty { revert(&file) }
-      files[session] = file
-    }
-  }
-
-  /// Unsynced bytes: all of them survived, or none, or some chunks.
-  private func revert(_ file: inout SimulatedFile) {
-    switch Int.random(in: 0..<3, using: &generator) {
-    case 0: return
-    case 1:
-      file.size = file.syncedSize
-      file.contents = file.syncedContents
-    default:
-      for index in file.contents.indices where index < file.syncedContents.count {
-        let bytes = ChunkLayout.byteCount(of: index, size: file.size)
-        let isSameLength = ChunkLayout.byteCount(of: index, size: file.syncedSize) == bytes
-        if isSameLength, Bool.random(using: &generator) { file.contents[index] = file.syncedContents[index] }
-      }
-    }
-  }
+  // MARK: Peace
 
   /// Somebody looks after sessions that the destination refused, not more than once in ten seconds.
   /// - Returns: whether there were any.
@@ -158,19 +132,27 @@ extension SimulatedWorld {
     return !refused.isEmpty
   }
 
-  /// Faults stop, everybody closes and goes home; from here on all must settle.
+  /// Faults stop; recorders may go on.
   func heal() {
     note("✚ healed")
-    isHealed = true
+    healedAt = now
     unreachableUntil = now
+    receiverFullUntil = now
+    diskFullUntil = now
+    unreadable = nil
     journal.isFailing = false
     callsToLive = nil
+    killsLeft = 0
     // Resuming looks at the destination at once; without, the uploader has to find back by itself.
     if isPaused { command(.resumeAll) }
     command(.limit(bytesPerSecond: nil))
-    for session in sessions where files[session] != nil {
-      if files[session]?.isOpen == true { close(session) }
-      command(.release(session))
-    }
+    for session in sessions { command(.release(session)) }
+    actionsLeft = weights.peacefulActionsMax
+    if actionsLeft > 0 { schedule(.action, after: .zero) }
+  }
+
+  /// Everybody closes and goes home; from here on all must settle.
+  func closeAll() {
+    for session in sessions where files[session]?.isOpen == true { close(session) }
   }
 }

@@ -5,17 +5,26 @@ import UploadProtocol
 extension SimulatedWorld {
   func start(_ transfer: Transfer, _ payload: SimulatedPayload) {
     note("→ \(transfer.id.number) \(transfer.request)", Int64(transfer.id.number))
-    checker.started(transfer, among: active.map(\.transfer), policy: policy, at: now)
+    checker.started(transfer, payload, among: active, policy: policy, at: now)
     active.append(ActiveRequest(transfer: transfer, payload: payload))
-    let there = latency()
-    guard now >= unreachableUntil else {
-      if !isBlackHole { schedule(.answer(transfer.id, .unreachable("refused")), after: there) }
+    guard isReachable else {
+      if !isBlackHole { schedule(.answer(transfer.id, .unreachable("refused")), after: latency()) }
       return
     }
+    let there = latency() + transmission(of: payload, transfer.id)
     guard let fate = fate(of: payload) else {
       return schedule(.arrival(payload, answering: transfer.id, after: latency()), after: there)
     }
     meet(fate, transfer, payload, there)
+  }
+
+  /// One uplink for all: a slow one delivers in the order of starting, and moves some bytes of each all the time.
+  private func transmission(of payload: SimulatedPayload, _ id: TransferID) -> Span {
+    guard let rate = weights.bytesPerSecond, !isHealed, payload.bytes > 0 else { return .zero }
+    let time = Span(nanoseconds: Int64(payload.bytes) * 1_000_000_000 / Int64(rate))
+    linkFreeAt = max(linkFreeAt, now) + time
+    schedule(.progress(id, until: linkFreeAt), after: .seconds(10))
+    return linkFreeAt - now
   }
 
   private func fate(of payload: SimulatedPayload) -> Weights.Fate? {
@@ -36,12 +45,18 @@ extension SimulatedWorld {
       schedule(.answer(id, .unreachable("reset")), after: there + there)
     case .hangsBefore: break
     case .hangsAfter: schedule(.arrival(payload, answering: nil, after: .zero), after: there)
+    case .stalls: schedule(.progress(id, until: now), after: generator.span(upTo: .seconds(50)))
     case .duplicated:
       schedule(.arrival(payload, answering: id, after: latency()), after: there)
       repeatLater(payload)
+    case .answeredTwice:
+      schedule(.arrival(payload, answering: id, after: latency()), after: there)
+      schedule(.echo(id, garbage(for: transfer.request)), after: there + generator.span(upTo: .seconds(200)))
+    case .garbage: schedule(.answer(id, garbage(for: transfer.request)), after: there)
     case .slow:
-      schedule(.progress(id), after: .seconds(10))
-      schedule(.arrival(payload, answering: id, after: latency()), after: generator.span(upTo: .seconds(300)))
+      let time = generator.span(upTo: .seconds(300))
+      schedule(.progress(id, until: now + time), after: .seconds(10))
+      schedule(.arrival(payload, answering: id, after: latency()), after: there + time)
     case .failing: schedule(.answer(id, .retryable("500", after: after)), after: there)
     case .busy: schedule(.answer(id, .throttled("429", after: after)), after: there)
     case .refused: schedule(.answer(id, .rejected("413")), after: there)
@@ -50,6 +65,27 @@ extension SimulatedWorld {
     case .full: schedule(.answer(id, .blocked(.full, "507")), after: there)
     case .unreadable: schedule(.arrival(payload, answering: id, after: latency()), after: there)
     }
+  }
+
+  /// Answers that fit no request of this kind, or name what cannot be. (A false receipt is none of them: the transport
+  /// compares receipts with what it sent.)
+  private func garbage(for request: UploadRequest) -> TransferOutcome {
+    let strange: [TransferOutcome] =
+      switch request {
+      case .chunk(let chunk):
+        [
+          .reachable, .completed(revision: 0), .incomplete(missing: [chunk.index]), .superseded(current: .first),
+          .superseded(current: ChunkVersion(.max)), .announced(SessionFacts(path: [], inode: 0)),
+        ]
+      case .announce: [.reachable, .completed(revision: 0), .superseded(current: .first), .incomplete(missing: [0])]
+      case .complete:
+        [
+          .reachable, .incomplete(missing: []), .incomplete(missing: [-1, 0, ChunkLayout.indexMax, Int.max]),
+          .superseded(current: .first), .announced(SessionFacts(path: [], inode: 0)),
+        ]
+      case .probe: [.sessionUnknown, .incomplete(missing: [0]), .completed(revision: 0), .stale]
+      }
+    return generator.element(of: strange) ?? .reachable
   }
 
   /// A chunk may arrive again long after newer ones: versions sort that out. Announcements and completions have no
@@ -65,9 +101,19 @@ extension SimulatedWorld {
       guard case .chunk = payload, Bool.random(using: &generator) else { return }
     }
     if id == nil, case .chunk = payload {} else if id == nil, payload.session != nil, !isNewest(payload) { return }
-    let outcome = receiver.answer(payload)
+    let isFull = now < receiverFullUntil && payload.bytes > 0
+    let outcome = isFull ? .blocked(.full, "507") : receiver.answer(payload)
     note("  arrived, \(outcome)")
-    if let id { schedule(.answer(id, outcome), after: delay) }
+    // What waits together is synced together, and answered then.
+    if waitingAnswers.isEmpty { schedule(.receiverSync, after: isHealed ? .zero : .milliseconds(3)) }
+    if let id { waitingAnswers.append((id, outcome, delay)) }
+  }
+
+  func syncReceiver() {
+    receiver.sync()
+    let answers = waitingAnswers
+    waitingAnswers = []
+    for (id, outcome, delay) in answers { schedule(.answer(id, outcome), after: delay) }
   }
 
   /// An announcement or completion without a waiting client counts only while no later one of its session started.
@@ -96,7 +142,7 @@ extension SimulatedWorld {
     checker.cancelled(active.remove(at: place).transfer, at: now)
   }
 
-  private func latency() -> Span {
+  func latency() -> Span {
     isHealed ? .milliseconds(5) : generator.span(upTo: weights.latencyMax)
   }
 }

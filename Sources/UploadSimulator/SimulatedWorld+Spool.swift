@@ -19,9 +19,8 @@ extension SimulatedWorld {
     guard let row = journal.rows.sessions[chunk.session]?.chunks[chunk.index], row.state == .sealed,
       let file = files[chunk.session], chunk.index < file.chunkCount
     else { return .outcome(.stale) }
-    let isFaulty = weights.fates.contains { $0.fate == .unreadable } && generator.percent(weights.faultPercent / 4)
-    if !isHealed, isFaulty { return .outcome(.unreadable("EIO")) }
-    let digest = file.digest(of: chunk.index)
+    if isUnreadable(chunk) { return .outcome(.unreadable("EIO")) }
+    let digest = file.localDigest(of: chunk.index)
     if !file.isRolledBack { checker.loaded(chunk, row.version, digest) }
     return .payload(
       .chunk(
@@ -29,11 +28,17 @@ extension SimulatedWorld {
         bytes: ChunkLayout.byteCount(of: chunk.index, size: file.size)))
   }
 
+  private func isUnreadable(_ chunk: ChunkID) -> Bool {
+    guard !isHealed else { return false }
+    if let unreadable, unreadable.chunk == chunk, now < unreadable.until { return true }
+    return weights.fates.contains { $0.fate == .unreadable } && generator.percent(weights.faultPercent / 4)
+  }
+
   private func loadManifest(_ session: SessionID) -> LoadedTransfer<SimulatedPayload> {
     guard let row = journal.rows.sessions[session] else { return .outcome(.stale) }
     let count = ChunkLayout.chunkCount(size: row.size)
     let digests = (0..<count).compactMap { index -> ChunkDigest? in
-      guard let chunk = row.chunks[index], chunk.state == .stored else { return nil }
+      guard let chunk = row.chunks[index], chunk.isConfirmed else { return nil }
       return chunk.digest
     }
     guard row.isFinished, digests.count == count else {
@@ -49,6 +54,10 @@ extension SimulatedWorld {
   func restart() {
     isDead = false
     mail = []
+    if killsLeft > 0 {
+      killsLeft -= 1
+      callsToLive = Int.random(in: 0...20, using: &generator)
+    }
     for session in journal.rows.sessions.keys.sorted() where files[session] == nil {
       restored(session, isFinished: false, pending: [])
       post(.removed(session))
@@ -62,7 +71,7 @@ extension SimulatedWorld {
     // A power cut may have taken bytes back: what the journal says of this file is doubted, chunk by chunk.
     if file.isRolledBack && file.isDirty { checkDigests(of: file) }
     let row = journal.rows.sessions[session]
-    file.tracker = tracker(of: file, row)
+    file.tracker = tracker(of: &file, row)
     let isFinished = row?.isFinished == true && row?.size == file.size && file.tracker.isSealed
     if let row {
       let sealed = row.chunks.filter { $0.value.state == .sealed && $0.key < file.chunkCount }.keys.sorted()
@@ -85,19 +94,21 @@ extension SimulatedWorld {
     guard let row = journal.rows.sessions[file.session] else { return }
     journal.isFailing = false
     let beyond = row.chunks.keys.contains { $0 >= file.chunkCount }
-    if beyond { _ = journal.drop(file.session, from: file.chunkCount) }
+    if beyond { journal.commit(.drop(file.session, from: file.chunkCount), at: now) }
     let changed = row.chunks.filter { index, chunk in
-      index < file.chunkCount && chunk.state == .stored && chunk.digest != file.digest(of: index)
+      index < file.chunkCount && chunk.state == .stored && chunk.digest != file.localDigest(of: index)
     }
-    _ = journal.reopen(file.session, changed.keys.sorted())
+    journal.commit(.reopen(file.session, changed.keys.sorted()), at: now)
+    journal.sync()
   }
 
-  private func tracker(of file: SimulatedFile, _ row: SimulatedJournal.SessionRow?) -> ChunkTracker {
+  private func tracker(of file: inout SimulatedFile, _ row: SimulatedJournal.SessionRow?) -> ChunkTracker {
     var handedOff = ChunkSet()
     var reopened: [Int: ChunkVersion] = [:]
     for (index, chunk) in (row?.chunks ?? [:]).sorted(by: { $0.key < $1.key }) where index < file.chunkCount {
       if chunk.state == .open { reopened[index] = chunk.version } else { handedOff.insert(index) }
     }
+    file.vouched = handedOff
     return ChunkTracker(
       size: file.size, baseVersion: row?.baseVersion ?? .first, handedOff: handedOff, reopened: reopened,
       policy: SealPolicy(), now: now)

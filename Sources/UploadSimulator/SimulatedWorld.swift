@@ -22,18 +22,30 @@ final class SimulatedWorld {
 
   /// Requests on their way, in the order of starting.
   var active: [ActiveRequest] = []
+  /// Answers that the receiver gives once it has synced.
+  var waitingAnswers: [(id: TransferID, outcome: TransferOutcome, after: Span)] = []
   var reports: [UploadEvent] = []
   var unreachableUntil = Instant(nanoseconds: 0)
   /// During an outage: no answer at all, or a refusal at once.
   var isBlackHole = false
+  /// The uplink is busy until then.
+  var linkFreeAt = Instant(nanoseconds: 0)
+  var receiverFullUntil = Instant(nanoseconds: 0)
+
   var journalFailsUntil = Instant(nanoseconds: 0)
+  var diskFullUntil = Instant(nanoseconds: 0)
+  /// Sectors that cannot be read for a while.
+  var unreadable: (chunk: ChunkID, until: Instant)?
 
   /// Counts processes: what belongs to a killed one is void.
   var process = 1
   var isDead = false
   /// Port calls until a kill in the middle of a turn; nil: none planned.
   var callsToLive: Int?
-  var isHealed = false
+  /// So many of the next processes die young.
+  var killsLeft = 0
+  /// Faults have stopped since.
+  var healedAt: Instant?
   /// People asked for a pause last.
   var isPaused = false
   var lastRelease = Instant(nanoseconds: 0)
@@ -47,8 +59,14 @@ final class SimulatedWorld {
   enum Happening {
     case action
     case arrival(SimulatedPayload, answering: TransferID?, after: Span)
+    case receiverSync
+    case receiverCrash
     case answer(TransferID, TransferOutcome)
-    case progress(TransferID)
+    /// An answer that somebody gives once more.
+    case echo(TransferID, TransferOutcome)
+    /// Bytes have moved, and will again until the given moment.
+    case progress(TransferID, until: Instant)
+    case fetched(ChunkID, SimulatedReceiver.Chunk?)
   }
 
   private struct Appointment {
@@ -72,6 +90,7 @@ final class SimulatedWorld {
   }
 
   var now: Instant { clock.now }
+  var isHealed: Bool { healedAt != nil }
 
   func note(_ text: @autoclosure () -> String, _ numbers: Int64...) {
     // One call a number keeps the variadic array out of the trace's interface.
@@ -106,20 +125,30 @@ final class SimulatedWorld {
 
   private func perform(_ happening: Happening, of process: Int) {
     switch happening {
-    case .action:
-      guard !isHealed, actionsLeft > 0 else { return }
-      actionsLeft -= 1
-      act()
-      schedule(.action, after: generator.span(upTo: weights.pauseMax))
+    case .action: nextAction()
     case .arrival(let payload, let id, let delay):
       arrive(payload, answering: process == self.process ? id : nil, after: delay)
-    case .answer(let id, let outcome):
-      if process == self.process { answer(id, outcome) }
-    case .progress(let id):
+    case .receiverSync: syncReceiver()
+    case .receiverCrash: if !isHealed { crashReceiver() }
+    case .answer(let id, let outcome): if process == self.process { answer(id, outcome) }
+    case .echo(let id, let outcome):
+      guard process == self.process, !active.contains(where: { $0.transfer.id == id }) else { return }
+      reports.append(.transferred(id, outcome))
+    case .progress(let id, let end):
       guard process == self.process, active.contains(where: { $0.transfer.id == id }) else { return }
       reports.append(.progressed(id, bytes: 4_096))
-      schedule(.progress(id), after: .seconds(10))
+      if now < end { schedule(.progress(id, until: end), after: .seconds(10)) }
+    case .fetched(let chunk, let held): if process == self.process { fetched(chunk, held) }
     }
+  }
+
+  /// One thing that somebody does; in peace only recorders are left.
+  private func nextAction() {
+    guard actionsLeft > 0 else { return }
+    actionsLeft -= 1
+    if isHealed { recorderActs() } else { act() }
+    guard actionsLeft > 0 else { return }
+    schedule(.action, after: generator.span(upTo: isHealed ? .seconds(40) : weights.pauseMax))
   }
 
   /// What another thread does between two steps of the uploader.

@@ -1,33 +1,35 @@
 import Glibc
 import UploadSimulator
 
-/// `simulate`: SEEDS=20000 (how many), FIRST=0 (from where), SEED=n (one), TRACE=1 (print its last events).
+/// `simulate`: SEEDS=20000 (how many), FIRST=0 (from where), JOBS=n (threads; default all cores), SEED=n (one),
+/// TRACE=1 (print its last events).
 enum SimulateCommand {
   /// - Returns: 0 all invariants held, 1 one was broken, 2 bad usage.
-  static func run() -> Int32 {
+  static func run() async -> Int32 {
     do throws(BadNumber) {
       if let seed = try number("SEED") { return show(seed, isTraced: try number("TRACE") == 1) }
-      return sweep(from: try number("FIRST") ?? 0, count: try number("SEEDS") ?? 20_000)
+      let count = try number("SEEDS") ?? 20_000
+      let jobs = try number("JOBS") ?? UInt64(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+      return await sweep(from: try number("FIRST") ?? 0, count: count, jobs: jobs)
     } catch {
       print("simulate: \(error.name)=\(error.text) is not a whole number")
       return 2
     }
   }
 
-  /// Every seed until the first that fails; the digest of all traces shows whether two runs were the same.
-  private static func sweep(from first: UInt64, count: UInt64) -> Int32 {
-    var steps = 0
-    var digest: UInt64 = 0
-    for seed in first..<first + count {
-      let report = Simulation.run(seed: seed)
-      steps += report.steps
-      digest = (digest &* 0x100_0000_01B3) ^ report.digest
-      guard report.violation == nil else {
-        print("seeds=\(seed - first + 1) steps=\(steps) failed")
-        return show(seed, isTraced: true)
-      }
+  /// Every seed, or all until the first that fails; the digest of all traces shows whether two runs were the same.
+  private static func sweep(from first: UInt64, count: UInt64, jobs: UInt64) async -> Int32 {
+    let seeds = SeedQueue(first: first, count: count)
+    let sum = await withTaskGroup(of: SeedSum.self) { group in
+      // Each simulation is single-threaded and knows nothing of the others.
+      for _ in 0..<max(1, min(jobs, 256)) { group.addTask { seeds.work() } }
+      return await group.reduce(into: SeedSum()) { $0.add($1) }
     }
-    print("seeds=\(count) steps=\(steps) trace=\(String(digest, radix: 16)) ok")
+    if let failed = seeds.firstFailed {
+      print("seeds=\(failed - first + 1) failed")
+      return show(failed, isTraced: true)
+    }
+    print("seeds=\(count) steps=\(sum.steps) trace=\(String(sum.digest, radix: 16)) ok")
     return 0
   }
 

@@ -1,4 +1,4 @@
 import Glibc
 import UploadSimulator
 
-exit(SimulateCommand.run())
+exit(await SimulateCommand.run())

@@ -1,0 +1,176 @@
+import UploadCore
+import UploadProtocol
+
+/// I4 and I5: what is started, and when.
+extension Checker {
+  // MARK: I4: no turn without progress
+
+  mutating func polled(isIdle: Bool, deadline: Instant?) {
+    idlePolls = isIdle ? idlePolls + 1 : 0
+    if idlePolls > 100 { fail("I4", "100 turns in a row in which nothing happened") }
+  }
+
+  // MARK: I4 and I5: what is started
+
+  mutating func started(
+    _ transfer: Transfer, _ payload: SimulatedPayload, among active: [SimulatedWorld.ActiveRequest],
+    policy: UploadPolicy, at now: Instant
+  ) {
+    if active.count >= policy.parallel { fail("I4", "more than \(policy.parallel) in flight") }
+    if active.contains(where: { $0.transfer.request == transfer.request }) {
+      fail("I4", "twice in flight: \(transfer.request)")
+    }
+    let buffered = active.reduce(payload.bytes) { $0 + $1.payload.bytes }
+    if buffered > policy.parallel * ChunkLayout.chunkBytes { fail("I4", "\(buffered) bytes in buffers") }
+    lastStarted = Int64(transfer.id.number)
+    futileStarts += 1
+    let allowed = 60 + 5 * (now - futileSince).nanoseconds / 1_000_000_000
+    if futileStarts > allowed { fail("I5", "\(futileStarts) requests since anything succeeded") }
+    guard let session = transfer.request.session else { return }
+    if isAway { fail("I5", "a request while only probes may go") }
+    if isBack, active.contains(where: { Int64($0.transfer.id.number) > lastBeforeBack }) {
+      fail("I5", "a herd after the destination came back")
+    }
+    if now < notBefore { fail("I5", "a request before Retry-After was over") }
+    if let failure = failedAt[session], now < failure + policy.retryInitial {
+      fail("I5", "\(session.number) tried again sooner than the shortest delay")
+    }
+    failedAt[session] = nil
+    if unreadAt[session] != now { unreadAt[session] = nil }
+    if case .chunk = transfer.request, let limit, limitedBytes > 0 {
+      let seconds = (now - limitSince).nanoseconds / 1_000_000_000 + 2
+      let allowed = Int(seconds) * limit + (policy.parallel + 1) * ChunkLayout.chunkBytes
+      if limitedBytes > allowed { fail("I5", "\(limitedBytes) bytes in \(seconds) s at \(limit) bytes a second") }
+    }
+  }
+
+  mutating func reported(_ answer: TransferOutcome, to transfer: Transfer, at now: Instant) {
+    let outcome = Self.fits(answer, transfer.request) ? answer : .retryable("strange", after: nil)
+    switch outcome {
+    case .stored(_, _, let bytes):
+      limitedBytes += bytes
+      succeeded(transfer, now)
+    case .announced, .completed: succeeded(transfer, now)
+    case .reachable:
+      if isAway {
+        isBack = true
+        lastBeforeBack = lastStarted
+      }
+      isAway = false
+    case .retryable(_, let after), .throttled(_, let after):
+      failed(transfer, now)
+      if transfer.request != .probe, let after { notBefore = max(notBefore, now + min(after, .seconds(3_600))) }
+    case .blocked:
+      isAway = true
+      pardon()
+    case .unreachable, .unreadable, .corrupted: failed(transfer, now)
+    case .incomplete, .superseded, .sessionUnknown, .rejected, .stale: break
+    }
+    count(outcome, transfer.request)
+  }
+
+  /// Whether this is an answer to that at all; if not, it must count as a failure.
+  private static func fits(_ answer: TransferOutcome, _ request: UploadRequest) -> Bool {
+    switch (request, answer) {
+    case (.chunk, .stored), (.announce, .announced), (.complete, .completed), (.complete, .incomplete), (.probe, .reachable):
+      true
+    case (.chunk, .superseded(let current)): current <= UploadScheduler.versionMax
+    case (_, .stored), (_, .announced), (_, .completed), (_, .incomplete), (_, .reachable), (_, .superseded): false
+    case (.probe, .sessionUnknown), (.probe, .stale): false
+    default: true
+    }
+  }
+
+  /// The spool gave an outcome instead of a payload.
+  mutating func unread(_ outcome: TransferOutcome, _ request: UploadRequest, at now: Instant) {
+    count(outcome, request)
+    guard case .unreadable = outcome, let session = request.session, unreadAt[session] == nil else { return }
+    unreadAt[session] = now
+  }
+
+  /// Every outcome, those that the spool gives instead of a payload too.
+  mutating func count(_ outcome: TransferOutcome, _ request: UploadRequest) {
+    guard let session = request.session else { return }
+    switch outcome {
+    case .stored, .announced: failures[session] = 0
+    case .completed:
+      failures[session] = 0
+      detours[session] = 0
+    case .incomplete, .superseded, .sessionUnknown: detours[session, default: 0] += 1
+    default: failures[session, default: 0] += 1
+    }
+  }
+
+  /// No session rests longer than its failures are worth.
+  mutating func checkDelays(of scheduler: UploadScheduler, _ sessions: [SessionID], policy: UploadPolicy, at now: Instant) {
+    for session in sessions {
+      guard let moment = scheduler.retryMoment(of: session) else { continue }
+      let count = min(20, failures[session, default: 0] + detours[session, default: 0])
+      let longest = min(policy.retryMax, Span(nanoseconds: policy.retryInitial.nanoseconds << Int64(count)))
+      if moment > now + longest { fail("I5", "\(session.number) rests too long after \(count) failures") }
+    }
+  }
+
+  mutating func cancelled(_ transfer: Transfer, at now: Instant) {
+    // A probe without an answer for its time is one that failed; or a refusal overtook it, which is told as well.
+    if transfer.request == .probe { failed(transfer, now) }
+    count(.retryable("", after: nil), transfer.request)
+  }
+
+  mutating func commanded(_ command: ControlCommand, at now: Instant) {
+    somethingDone(now)
+    switch command {
+    case .processUploads:
+      pardon()
+      notBefore = now
+    case .limit(let bytesPerSecond):
+      limit = bytesPerSecond
+      limitSince = now
+      limitedBytes = 0
+    default: break
+    }
+  }
+
+  /// A new process knows nothing of delays.
+  mutating func restarted(at now: Instant) {
+    pardon()
+    somethingDone(now)
+    isAway = false
+    isBack = false
+    lastStarted = 0
+    failures = [:]
+    detours = [:]
+    notBefore = now
+    limit = nil
+    limitedBytes = 0
+  }
+
+  mutating func somethingDone(_ now: Instant) {
+    futileStarts = 0
+    futileSince = now
+  }
+
+  private mutating func succeeded(_ transfer: Transfer, _ now: Instant) {
+    somethingDone(now)
+    isBack = false
+    if let session = transfer.request.session {
+      failedAt[session] = nil
+      unreadAt[session] = nil
+    }
+  }
+
+  private mutating func failed(_ transfer: Transfer, _ now: Instant) {
+    isBack = false
+    guard let session = transfer.request.session else {
+      // The network was to blame.
+      isAway = true
+      return pardon()
+    }
+    if failedAt[session] == nil { failedAt[session] = unreadAt[session] ?? now }
+  }
+
+  private mutating func pardon() {
+    failedAt = [:]
+    unreadAt = [:]
+  }
+}

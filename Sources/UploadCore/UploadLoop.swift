@@ -103,6 +103,10 @@ public struct UploadLoop<
     // The time of what has not been started does not run.
     let waiting = unstarted.map { UploadEvent.progressed($0.id, bytes: 0) }
     apply(scheduler.handle(waiting + events, at: now))
+    // Decided while the journal failed, and meanwhile the destination went away, or somebody paused.
+    guard !scheduler.maySend else { return }
+    for transfer in unstarted where transfer.request != .probe { scheduler.takeBack(transfer.id) }
+    unstarted.removeAll { $0.request != .probe }
   }
 
   private mutating func apply(_ effects: [UploadEffect]) {

@@ -78,6 +78,14 @@ extension UploadScheduler {
     effects.append(.cancel(id))
   }
 
+  /// An attempt that was never started, and must not be any more: as if it had not been decided.
+  mutating func takeBack(_ id: TransferID) {
+    guard let transfer = release(id) else { return }
+    limiter.refund(bytes: transfer.charged)
+    putBack(transfer)
+    if let session = transfer.request.session { refresh(session) }
+  }
+
   /// Chunks whose attempt failed wait again, unless they changed and are still open.
   mutating func putBack(_ transfer: InFlight) {
     guard let session = transfer.request.session else { return }

@@ -60,6 +60,31 @@ struct UploadLoopTests {
     #expect(!world.log.contains { $0.hasPrefix("cancel") })
   }
 
+  @Test("what a failing journal holds back is not started after a pause, but after it")
+  func heldBackMeetsPause() throws {
+    let world = LoopWorld()
+    var loop = world.makeLoop()
+    world.inbox = [world.restored(1, pending: [0..<3])]
+    loop.turn()
+    let first = try #require(world.started.first)
+    world.journalFails = true
+    world.reports = [.transferred(first.id, .stored(.first, digest(1), bytes: ChunkLayout.chunkBytes))]
+    loop.turn()
+    #expect(loop.scheduler.inFlight.count == 2, "decided, and held back")
+
+    world.inbox = [.control(.pauseAll)]
+    loop.turn()
+    world.journalFails = false
+    world.now = world.now + .seconds(1)
+    loop.turn()
+    #expect(world.started == [first])
+    #expect(loop.scheduler.inFlight.isEmpty)
+
+    world.inbox = [.control(.resumeAll)]
+    loop.turn()
+    #expect(world.started.dropFirst().map(\.request) == [.chunk(chunk(1, 1)), .chunk(chunk(1, 2))])
+  }
+
   @Test("a transfer that is cancelled before it started is never started")
   func cancelledBeforeStart() {
     let world = LoopWorld()

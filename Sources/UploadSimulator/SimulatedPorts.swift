@@ -9,7 +9,7 @@ struct SimulatedPorts: UploadJournal, TransferSource, UploadTransport, EventInbo
     world.interleave()
     if world.journal.isFailing, world.now >= world.journalFailsUntil { world.journal.isFailing = false }
     guard !world.isDead, !world.journal.isFailing else { throw JournalError("no space left") }
-    world.note("▪ \(facts.count) facts", Int64(facts.count))
+    world.note("▪ \(facts)", Int64(facts.count))
     world.journal.commit(.facts(facts), at: world.now)
     for fact in facts { world.checker.recorded(fact, world) }
     world.interleave()

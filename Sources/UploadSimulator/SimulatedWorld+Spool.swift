@@ -68,6 +68,7 @@ extension SimulatedWorld {
 
   private func recover(_ session: SessionID) {
     guard var file = files[session] else { return }
+    dropExcess(of: file)
     // A power cut may have taken bytes back: what the journal says of this file is doubted, chunk by chunk.
     if file.isRolledBack && file.isDirty { checkDigests(of: file) }
     let row = journal.rows.sessions[session]
@@ -90,11 +91,18 @@ extension SimulatedWorld {
     files[session] = file
   }
 
+  /// Rows beyond the end: of a file that a power cut shortened, or of seals that were recorded after the truncation, by a
+  /// process that died before it recorded that too.
+  private func dropExcess(of file: SimulatedFile) {
+    guard let row = journal.rows.sessions[file.session], row.chunks.keys.contains(where: { $0 >= file.chunkCount })
+    else { return }
+    journal.isFailing = false
+    journal.commit(.drop(file.session, from: file.chunkCount), at: now)
+  }
+
   private func checkDigests(of file: SimulatedFile) {
     guard let row = journal.rows.sessions[file.session] else { return }
     journal.isFailing = false
-    let beyond = row.chunks.keys.contains { $0 >= file.chunkCount }
-    if beyond { journal.commit(.drop(file.session, from: file.chunkCount), at: now) }
     let changed = row.chunks.filter { index, chunk in
       index < file.chunkCount && chunk.state == .stored && chunk.digest != file.localDigest(of: index)
     }

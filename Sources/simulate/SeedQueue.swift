@@ -5,7 +5,8 @@ import UploadSimulator
 final class SeedQueue: Sendable {
   private let end: UInt64
   private let next: Atomic<UInt64>
-  private let failed = Atomic<UInt64>(.max)
+  /// Not an atomic: `Atomic<UInt64>.min` compares as if signed (Swift 6.3.1, x86-64).
+  private let failed = Mutex<UInt64?>(nil)
 
   init(first: UInt64, count: UInt64) {
     end = first &+ count
@@ -13,20 +14,17 @@ final class SeedQueue: Sendable {
   }
 
   /// The lowest seed that broke an invariant: every one below it was tried, whichever thread was faster.
-  var firstFailed: UInt64? {
-    let seed = failed.load(ordering: .acquiring)
-    return seed == .max ? nil : seed
-  }
+  var firstFailed: UInt64? { failed.withLock { $0 } }
 
   /// Runs seeds until none is left, or one below the next has failed. Any thread.
   func work() -> SeedSum {
     var sum = SeedSum()
     while true {
       let seed = next.wrappingAdd(1, ordering: .relaxed).oldValue
-      guard seed < end, seed < failed.load(ordering: .acquiring) else { return sum }
+      guard seed < end, seed < firstFailed ?? .max else { return sum }
       let report = Simulation.run(seed: seed)
       sum.add(report)
-      if report.violation != nil { failed.min(seed, ordering: .acquiringAndReleasing) }
+      if report.violation != nil { failed.withLock { $0 = min($0 ?? seed, seed) } }
     }
   }
 }

@@ -26,11 +26,11 @@ test: setup  ## all tests: one optimized build, then its tests
 	swift build -c release --build-tests
 	swift test -c release --skip-build --disable-xctest
 
-simulate:  ## the uploader against simulated faults: SEEDS=20000, or SEED=26 TRACE=1
+simulate:  ## the uploader against simulated faults: SEEDS=100000, or SEED=26 TRACE=1
 	swift build -c release --product simulate
 	$(BUILD)/simulate
 
-mutations:  ## plants bugs into the core one by one; the simulation must find each
+mutations:  ## plants bugs into the core one by one; the simulation must find each (half an hour)
 	python3 Tests/Mutations/run.py
 
 bench:  ## measure beside passthrough_ll and rclone, as JSON lines: SIZE=2G REPS=3 PEERS=reelfs,rclone

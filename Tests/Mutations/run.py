@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Plants one bug after the other into a copy of the core, and demands that the simulation finds each.
 
-usage: run.py [--seeds N] [--only NAME] [--build-dir DIR]
+usage: run.py [--seeds N] [--only TEXT] [--build-dir DIR] [--list]
 
-Exit code 0: every bug was caught. 1: one survived, or a replacement does not match the sources any more.
+Only four targets are copied and built, in a package of their own: nothing of this checkout's build is touched. The copy is
+kept, so that a second run compiles little. Exit code 0: every bug was caught, and without a bug all seeds pass. 1: one
+survived, or its text is not in the sources any more, or it does not compile.
+
 A bug that changes no outcome but makes two runs of one seed differ is caught by comparing traces of two processes.
 """
 
@@ -11,81 +14,121 @@ import argparse
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGETS = ["UploadProtocol", "UploadCore", "UploadSimulator", "simulate"]
-CORE = "Sources/UploadCore/"
-# Compiling dominates: a bug is found within some hundred seeds.
-CONFIGURATION = "debug"
+# Optimized: building takes some seconds more than a debug build, and eight thousand seeds then take four.
+CONFIGURATION = "release"
+# An endless loop within one seed shows by this; the slowest bug that ends needs a tenth.
+SECONDS_MAX = 240
 
-# name, file below Sources/UploadCore, old text (exactly once), new text
+# name, file below Sources, old text (exactly once), new text
 MUTATIONS = [
-    ("a sealed chunk in flight is not marked stale", "UploadScheduler+Spool.swift",
+    ("a sealed chunk in flight is not marked stale", "UploadCore/UploadScheduler+Spool.swift",
      "      transfers[place].isStale = true\n      transfers[place].isSealedAgain = true\n",
      ""),
-    ("version check dropped: an overtaken receipt counts", "UploadScheduler+Outcomes.swift",
+    ("version check dropped: an overtaken receipt counts", "UploadCore/UploadScheduler+Outcomes.swift",
      "    guard !transfer.isStale else { return putBack(transfer) }\n    effects.append(.record(.stored",
      "    effects.append(.record(.stored"),
-    ("synced before the receipt", "UploadScheduler+Starting.swift",
+    ("synced before the receipt", "UploadCore/UploadScheduler+Starting.swift",
      "    case .completion: converse(session, .complete(session))",
      "    case .completion:\n      converse(session, .complete(session))\n      sessions[session]?.isSynced = true"),
-    ("lease removed instead of leased", "UploadScheduler+Starting.swift",
+    ("lease removed instead of leased", "UploadCore/UploadScheduler+Starting.swift",
      "    sessions[chunk.session]?.pending.insert(chunk.index)\n", "    _ = chunk\n"),
-    ("sort removed", "UploadScheduler+Control.swift",
+    ("sort removed", "UploadCore/UploadScheduler+Control.swift",
      "sessions.keys.sorted()", "Array(sessions.keys)"),
-    ("backoff reset lost", "UploadScheduler+Failures.swift",
+    ("backoff reset lost", "UploadCore/UploadScheduler+Failures.swift",
      "    sessions[session]?.failures = 0\n", ""),
-    ("a resting session is not left alone", "SessionEntry.swift",
+    ("a resting session is not left alone", "UploadCore/SessionEntry.swift",
      "guard failure == nil, !isHeld, notBefore == nil else", "guard failure == nil, !isHeld else"),
-    ("probe herd", "UploadScheduler+Connection.swift",
+    ("probe herd", "UploadCore/UploadScheduler+Connection.swift",
      "guard connection.probe == nil, !isPausedByUser else { return }\n    switch",
      "guard !isPausedByUser else { return }\n    switch"),
-    ("requests go on while offline", "UploadScheduler.swift",
+    ("requests go on while offline", "UploadCore/UploadScheduler.swift",
      "var maySend: Bool { !isPausedByUser && connection.state == .online }",
      "var maySend: Bool { !isPausedByUser }"),
-    ("no ramp after an outage", "UploadScheduler+Connection.swift",
+    ("no ramp after an outage", "UploadCore/UploadScheduler+Connection.swift",
      "    connection.window = 1\n    connection.nextProbe = nil", "    connection.nextProbe = nil"),
-    ("no next probe while offline", "UploadScheduler+Connection.swift",
+    ("no next probe while offline", "UploadCore/UploadScheduler+Connection.swift",
      "    connection.nextProbe = now + max(policy.connectionCheckInterval, min(after ?? .zero, policy.retryAfterMax))\n",
      "    _ = after\n"),
-    ("limit ignored", "UploadScheduler+Starting.swift",
+    ("limit ignored", "UploadCore/UploadScheduler+Starting.swift",
      "      limiter.charge(bytes: charged, at: now)\n", ""),
-    ("Retry-After ignored", "UploadScheduler+Connection.swift",
+    ("Retry-After ignored", "UploadCore/UploadScheduler+Connection.swift",
      "    if let after { wait(after) }\n", "    _ = after\n"),
-    ("more in flight than allowed", "UploadScheduler+Failures.swift",
+    ("more in flight than allowed", "UploadCore/UploadScheduler+Failures.swift",
      "min(policy.parallel, connection.window * 2)", "connection.window * 2"),
-    ("a changed chunk is sent twice at once", "UploadScheduler+Spool.swift",
+    ("a changed chunk is sent twice at once", "UploadCore/UploadScheduler+Spool.swift",
      "    if let place = lease(of: chunk) {\n      transfers[place].isStale = true\n      transfers[place].isSealedAgain = true\n    } else {\n      sessions[chunk.session]?.pending.insert(chunk.index)\n    }",
      "    sessions[chunk.session]?.pending.insert(chunk.index)"),
-    ("complete without checking what changed", "UploadScheduler+Outcomes.swift",
+    ("complete without checking what changed", "UploadCore/UploadScheduler+Outcomes.swift",
      "guard let entry = sessions[session], !entry.isChanged, !entry.isRenamed else { return }",
      "guard sessions[session] != nil else { return }"),
-    ("an announcement of an old name counts", "UploadScheduler+Outcomes.swift",
+    ("an announcement of an old name counts", "UploadCore/UploadScheduler+Outcomes.swift",
      "    guard sessions[session]?.isRenamed == false else { return }\n    guard facts == sessions[session]?.facts else {",
      "    guard sessions[session] != nil else {"),
-    ("missing chunks are not sent again", "UploadScheduler+Outcomes.swift",
+    ("missing chunks are not sent again", "UploadCore/UploadScheduler+Outcomes.swift",
      "      sessions[session]?.pending.insert(index)\n", ""),
-    ("a session that is unknown stays announced", "UploadScheduler+Outcomes.swift",
+    ("a session that is unknown stays announced", "UploadCore/UploadScheduler+Outcomes.swift",
      "      sessions[session]?.isAnnounced = false\n", ""),
-    ("superseded is not journaled", "UploadScheduler+Outcomes.swift",
+    ("superseded is not journaled", "UploadCore/UploadScheduler+Outcomes.swift",
      "    effects.append(.record(.superseded(chunk, current: current)))\n", ""),
-    ("stalled attempts are left hanging", "UploadScheduler.swift", "    cancelStalled()\n", ""),
-    ("journal after send", "UploadLoop.swift",
+    ("stalled attempts are left hanging", "UploadCore/UploadScheduler.swift", "    cancelStalled()\n", ""),
+    ("journal after send", "UploadCore/UploadLoop.swift",
      "      guard record(now), !unstarted.isEmpty else { return }\n", "      guard !unstarted.isEmpty else { break }\n"),
-    ("facts are dropped when the journal fails", "UploadLoop.swift",
+    ("facts are dropped when the journal fails", "UploadCore/UploadLoop.swift",
      "      journalError = error.message\n", "      journalError = error.message\n      unrecorded = []\n"),
-    ("a failed session is never forgiven", "UploadScheduler+Spool.swift",
+    ("a failed session is never forgiven", "UploadCore/UploadScheduler+Spool.swift",
      "    sessions[session]?.failure = nil\n", ""),
-    ("a reopened recording stays synced", "SessionEntry.swift", "    isSynced = false\n", ""),
-    ("a write into a sealed chunk does not reopen it", "ChunkTracker.swift",
+    ("a reopened recording stays synced", "UploadCore/SessionEntry.swift", "    isSynced = false\n", ""),
+    ("a write into a sealed chunk does not reopen it", "UploadCore/ChunkTracker.swift",
      "      reopened.append(index)\n", ""),
-    ("a delayed session never wakes", "UploadScheduler+Failures.swift",
+    ("a delayed session never wakes", "UploadCore/UploadScheduler+Failures.swift",
      "    delays.insert(DelayTicket(moment: moment, session: session))\n", ""),
+    ("a chunk that changed and is sealed again is forgotten", "UploadCore/UploadScheduler+Outcomes.swift",
+     "guard !transfer.isStale else { return putBack(transfer) }", "guard !transfer.isStale else { return }"),
+    ("lost chunks stay stored in the journal", "UploadCore/UploadScheduler+Outcomes.swift",
+     "      effects.append(.record(.unstored(ChunkID(session, index))))\n", ""),
+    ("a truncation is not recorded once more", "UploadCore/UploadScheduler+Spool.swift",
+     "    effects.append(.record(.dropped(session, from: chunkCount, base: base)))\n", ""),
+    ("a removed session stays in the queue", "UploadCore/UploadScheduler+Spool.swift", "    queue.forget(session)\n", ""),
+    ("a version beyond all numbers is believed", "UploadCore/UploadScheduler+Outcomes.swift",
+     ".superseded(let current)) where current <= Self.versionMax:", ".superseded(let current)):"),
+    ("held back, and started although nothing may", "UploadCore/UploadLoop.swift",
+     "    guard !scheduler.maySend else { return }\n", "    guard false else { return }\n"),
+    ("a failing journal is tried without a pause", "UploadCore/UploadLoop.swift",
+     "journalRetry = now + Self.journalPause", "journalRetry = now"),
+    ("an append asks the journal", "UploadCore/ChunkTracker.swift",
+     "    } else if touched[index] == nil {\n", "    } else if touched[index] == nil {\n      reopened.append(index)\n"),
+    ("dropped chunks come back with old versions", "UploadCore/ChunkTracker.swift", "    baseVersion = base\n  }", "  }"),
+    ("a blocked destination is never looked at again", "UploadCore/UploadScheduler+Connection.swift",
+     "    connection.nextProbe = now + policy.blockedCheckInterval\n", ""),
+    # The spool and the receiver of the simulated world: can the checker see what the real ones must not do?
+    ("eviction before confirmation", "UploadSimulator/SimulatedWorld+Eviction.swift",
+     "guard rows[index]?.state == .stored, file", "guard rows[index]?.state == .stored || rows[index]?.state == .sealed, file"),
+    ("eviction before the journal is durable", "UploadSimulator/SimulatedWorld+Eviction.swift",
+     "    journal.commit(.evict(session, candidates), at: now)\n    journal.sync()\n",
+     "    journal.commit(.evict(session, candidates), at: now)\n"),
+    ("eviction before the file's size is durable", "UploadSimulator/SimulatedWorld+Eviction.swift",
+     "    file.sync()\n    journal.commit(.evict", "    journal.commit(.evict"),
+    ("fetched bytes count before they are synced", "UploadSimulator/SimulatedWorld+Eviction.swift",
+     "    file.sync()\n    journal.commit(.hydrate", "    journal.commit(.hydrate"),
+    ("fetched bytes change before the journal is durable", "UploadSimulator/SimulatedWorld+Eviction.swift",
+     "    journal.commit(.hydrate(chunk), at: now)\n    journal.sync()\n", "    journal.commit(.hydrate(chunk), at: now)\n"),
+    ("evicted chunks are dropped, but not durably", "UploadSimulator/SimulatedWorld+Recorders.swift",
+     "    if wereElsewhere { journal.sync() }\n", ""),
+    ("evicted bytes are read as the hole they left", "UploadSimulator/SimulatedWorld+Eviction.swift",
+     "    guard file.holes.contains(index) else { return checker.read(ChunkID(session, index), file) }\n",
+     "    return checker.read(ChunkID(session, index), file)\n"),
+    ("a power cut is followed by trust in the journal", "UploadSimulator/SimulatedWorld+Spool.swift",
+     "    if file.isRolledBack && file.isDirty { checkDigests(of: file) }\n", ""),
+    ("the receiver answers and never syncs", "UploadSimulator/SimulatedWorld+Network.swift", "    receiver.sync()\n", ""),
 ]
+
+COLLECTIONS = ROOT / ".build" / "checkouts" / "swift-collections"
 
 PACKAGE = """// swift-tools-version: 6.2
 import PackageDescription
@@ -95,7 +138,7 @@ let common: [SwiftSetting] = [
 ]
 let package = Package(
   name: "mutated",
-  dependencies: [.package(url: "https://github.com/apple/swift-collections", from: "1.6.0")],
+  dependencies: [DEPENDENCY],
   targets: [
     .executableTarget(name: "simulate", dependencies: ["UploadSimulator"], swiftSettings: common),
     .target(name: "UploadSimulator", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: common),
@@ -107,16 +150,24 @@ let package = Package(
 """
 
 
+class DoesNotCompile(Exception):
+    pass
+
+
 def copy_sources(work):
     """Writes the targets as they are into `work`; only files that differ, so that builds stay incremental."""
-    work.mkdir(parents=True, exist_ok=True)
-    write(work / "Package.swift", PACKAGE)
-    resolved = ROOT / "Package.resolved"
-    if resolved.exists() and not (work / "Package.resolved").exists():
-        shutil.copy(resolved, work / "Package.resolved")
+    # Sources that were fetched already need no network.
+    dependency = f'.package(path: "{COLLECTIONS}")' if COLLECTIONS.is_dir() else \
+        '.package(url: "https://github.com/apple/swift-collections", from: "1.6.0")'
+    write(work / "Package.swift", PACKAGE.replace("DEPENDENCY", dependency))
     for target in TARGETS:
+        names = set()
         for source in sorted((ROOT / "Sources" / target).glob("*.swift")):
             write(work / "Sources" / target / source.name, source.read_text())
+            names.add(source.name)
+        for stale in (work / "Sources" / target).glob("*.swift"):
+            if stale.name not in names:
+                stale.unlink()
 
 
 def write(path, text):
@@ -130,46 +181,67 @@ def build(work):
     command = ["swift", "build", "-c", CONFIGURATION, "--package-path", str(work), "--product", "simulate"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        sys.exit("a mutated core does not compile:\n" + done.stdout[-3000:] + done.stderr[-3000:])
+        errors = [line for line in (done.stdout + done.stderr).splitlines() if "error:" in line]
+        raise DoesNotCompile("; ".join(errors[:3]) or "swift build failed")
 
 
-def simulate(work, seeds):
-    """Returns (caught, what): the closing line of the run."""
-    environment = dict(os.environ, SEEDS=str(seeds))
-    for name in ("SEED", "TRACE", "FIRST"):
+def run_seeds(work, seeds):
+    """Returns (exit code, last line); None instead of the code when it does not end."""
+    environment = dict(os.environ, SEEDS=str(seeds), SWIFT_BACKTRACE="enable=no")
+    for name in ("SEED", "TRACE", "FIRST", "JOBS"):
         environment.pop(name, None)
     try:
         done = subprocess.run(
-            [str(work / ".build" / CONFIGURATION / "simulate")], env=environment, capture_output=True, text=True, timeout=600)
+            [str(work / ".build" / CONFIGURATION / "simulate")], env=environment, capture_output=True, text=True,
+            timeout=SECONDS_MAX)
     except subprocess.TimeoutExpired:
-        return True, "a seed that does not end within 600 s"
+        return None, ""
     lines = done.stdout.strip().splitlines()
-    last = lines[-1] if lines else ""
-    if done.returncode == 0:
-        return False, last
+    return done.returncode, lines[-1] if lines else ""
+
+
+def simulate(work, seeds):
+    """Returns (caught, what)."""
+    code, last = run_seeds(work, seeds)
+    if code is None:
+        return True, f"a seed that does not end within {SECONDS_MAX} s"
+    if code == 0:
+        return differs(work, min(seeds, 1000))
     found = re.search(r"seed=(\d+) .* FAILED (.*)", last)
     if found:
-        return True, f"seed {found.group(1)} ({found.group(2)})"
-    return True, f"exit code {done.returncode}: a precondition of the core"
+        return True, f"seed {found.group(1)}: {found.group(2)}"
+    return True, f"seed {first_crash(work, seeds)}: a precondition of the core"
+
+
+def first_crash(work, seeds):
+    """The lowest seed that ends the process: the first n seeds crash exactly if it is among them."""
+    low, high = 1, seeds
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if run_seeds(work, middle)[0] != 0 else (middle + 1, high)
+    return low - 1
+
+
+def differs(work, seeds):
+    """An order that depends on the process shows at once."""
+    lines = {run_seeds(work, seeds)[1] for _ in range(3)}
+    if len(lines) == 1:
+        return False, lines.pop()
+    return True, f"seeds below {seeds}: the traces of two processes differ"
 
 
 def try_mutation(work, mutation, seeds):
-    name, file, old, new = mutation
-    path = work / CORE / file
+    _, file, old, new = mutation
+    path = work / "Sources" / file
     original = path.read_text()
     if original.count(old) != 1:
-        return False, f"the text to replace is there {original.count(old)} times in {file}"
+        return False, f"its text is there {original.count(old)} times in {file}"
     path.write_text(original.replace(old, new))
     try:
         build(work)
-        caught, what = simulate(work, seeds)
-        if not caught:
-            # An order that differs shows at once; a thousand seeds are plenty.
-            _, what = simulate(work, min(seeds, 1000))
-            _, again = simulate(work, min(seeds, 1000))
-            if again != what:
-                return True, "two runs of the same seeds (trace digests differ)"
-        return caught, what
+        return simulate(work, seeds)
+    except DoesNotCompile as error:
+        return False, f"does not compile: {error}"
     finally:
         path.write_text(original)
 
@@ -177,25 +249,36 @@ def try_mutation(work, mutation, seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8000, help="seeds tried for each bug (default 8000)")
-    parser.add_argument("--only", default="", help="only bugs whose name contains this")
-    parser.add_argument("--build-dir", default="", help="kept between runs; default: a temporary folder")
+    parser.add_argument("--only", default="", help="only bugs whose name or file contains this")
+    parser.add_argument("--build-dir", default=str(ROOT / ".build" / "mutations"), help="default: .build/mutations")
+    parser.add_argument("--list", action="store_true", help="names the bugs and ends")
     arguments = parser.parse_args()
-    chosen = [mutation for mutation in MUTATIONS if arguments.only in mutation[0]]
+    chosen = [m for m in MUTATIONS if arguments.only in m[0] or arguments.only in m[1]]
     if not chosen:
         parser.error(f"no bug is called like {arguments.only!r}")
-    work = pathlib.Path(arguments.build_dir or tempfile.mkdtemp(prefix="mutations-"))
-    survivors = 0
+    if arguments.list:
+        print("\n".join(f"{m[0]} ({m[1]})" for m in chosen))
+        return 0
+    work = pathlib.Path(arguments.build_dir)
+    began = time.monotonic()
+    copy_sources(work)
     try:
-        copy_sources(work)
-        for mutation in chosen:
-            caught, what = try_mutation(work, mutation, arguments.seeds)
-            survivors += not caught
-            print(f"{mutation[0]}: " + (f"caught at {what}" if caught else f"SURVIVED: {what}"), flush=True)
-        print(f"{len(chosen) - survivors} of {len(chosen)} planted bugs caught")
-    finally:
-        if not arguments.build_dir:
-            shutil.rmtree(work, ignore_errors=True)
-    return 1 if survivors else 0
+        build(work)
+    except DoesNotCompile as error:
+        sys.exit(f"the sources do not compile: {error}")
+    code, last = run_seeds(work, arguments.seeds)
+    print(f"without a bug: {last}", flush=True)
+    if code != 0:
+        sys.exit("without a bug the simulation fails already")
+    results = []
+    for number, mutation in enumerate(chosen, 1):
+        start = time.monotonic()
+        caught, what = try_mutation(work, mutation, arguments.seeds)
+        results.append(caught)
+        verdict = "caught  " if caught else "SURVIVED"
+        print(f"{number:2}/{len(chosen)} {verdict} {time.monotonic() - start:4.0f} s  {mutation[0]:<58} {what}", flush=True)
+    print(f"{sum(results)} of {len(chosen)} planted bugs caught in {(time.monotonic() - began) / 60:.0f} min")
+    return 0 if all(results) else 1
 
 
 if __name__ == "__main__":

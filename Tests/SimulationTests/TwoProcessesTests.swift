@@ -14,6 +14,15 @@ struct TwoProcessesTests {
     #expect(first.text == second.text)
   }
 
+  @Test("the number of threads changes nothing")
+  func sameOnOneThread() throws {
+    let one = try simulate(["SEEDS": "60", "JOBS": "1"])
+    let four = try simulate(["SEEDS": "60", "JOBS": "4"])
+
+    #expect(one.status == 0)
+    #expect(one.text == four.text)
+  }
+
   @Test("one seed can be traced")
   func trace() throws {
     let run = try simulate(["SEED": "7", "TRACE": "1"])

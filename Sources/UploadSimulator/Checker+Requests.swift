@@ -50,7 +50,7 @@ extension Checker {
     case .stored(_, _, let bytes):
       limitedBytes += bytes
       succeeded(transfer, now)
-    case .announced, .completed: succeeded(transfer, now)
+    case .announced, .completed, .runStored, .advanced: succeeded(transfer, now)
     case .reachable:
       if isAway {
         isBack = true
@@ -64,7 +64,7 @@ extension Checker {
       isAway = true
       pardon()
     case .unreachable, .unreadable, .corrupted: failed(transfer, now)
-    case .incomplete, .superseded, .sessionUnknown, .rejected, .stale: break
+    case .incomplete, .superseded, .sessionUnknown, .rolledBack, .rejected, .stale: break
     }
     count(outcome, transfer.request)
   }
@@ -92,11 +92,11 @@ extension Checker {
   mutating func count(_ outcome: TransferOutcome, _ request: UploadRequest) {
     guard let session = request.session else { return }
     switch outcome {
-    case .stored, .announced: failures[session] = 0
+    case .stored, .announced, .runStored, .advanced: failures[session] = 0
     case .completed:
       failures[session] = 0
       detours[session] = 0
-    case .incomplete, .superseded, .sessionUnknown: detours[session, default: 0] += 1
+    case .incomplete, .superseded, .sessionUnknown, .rolledBack: detours[session, default: 0] += 1
     default: failures[session, default: 0] += 1
     }
   }

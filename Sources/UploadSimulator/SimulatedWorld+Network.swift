@@ -83,7 +83,7 @@ extension SimulatedWorld {
           .reachable, .incomplete(missing: []), .incomplete(missing: [-1, 0, ChunkLayout.indexMax, Int.max]),
           .superseded(current: .first), .announced(SessionFacts(path: [], inode: 0)),
         ]
-      case .probe: [.sessionUnknown, .incomplete(missing: [0]), .completed(revision: 0), .stale]
+      case .run, .probe: [.sessionUnknown, .incomplete(missing: [0]), .completed(revision: 0), .stale]
       }
     return generator.element(of: strange) ?? .reachable
   }

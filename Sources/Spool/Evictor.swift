@@ -45,6 +45,8 @@ public final class Evictor: @unchecked Sendable {
   private var isStopping = false
   private var evictable: Int64 = 0
   private var evictableAt = 0.0
+  /// Seconds.
+  private var evictableCost = 0.0
   private var prefetches: [(Recording, [Int])] = []
   /// Sessions whose stored bytes a person wants gone.
   private var asked: [SessionID] = []
@@ -65,15 +67,16 @@ public final class Evictor: @unchecked Sendable {
   /// Bytes that recordings may take now.
   public var limit: Int64 { limitNow.load(ordering: .relaxed) }
 
-  /// Bytes that an eviction could free, as of at most a second ago.
+  /// Bytes that an eviction could free, as of at most a second ago, or twenty times what summing them up takes.
   public var evictableBytes: Int64 {
     guard quota.keepSeconds != nil, quota.rule != .never else { return 0 }
     condition.lock()
     defer { condition.unlock() }
     let now = Journal.wallClock
-    if abs(now - evictableAt) > 1 {
+    if abs(now - evictableAt) > max(1, 20 * evictableCost) {
       evictable = (try? spool.journal.evictableBytes(quota.rule)) ?? 0
-      evictableAt = now
+      evictableAt = Journal.wallClock
+      evictableCost = max(0, evictableAt - now)
     }
     return evictable
   }

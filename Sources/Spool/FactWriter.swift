@@ -22,7 +22,9 @@ struct FactWriter {
       try run(
         "UPDATE chunks SET version = ? WHERE session = ? AND idx = ? AND state = 1 AND version <= ?",
         [Int64(current.next.number), chunk.session.number, chunk.index, Int64(current.number)])
-    case .dropped(let session, let index, let base): try drop(session, from: index, below: base)
+    case .dropped(let session, let index, let base):
+      try drop(session, from: index, below: base)
+      try run("DELETE FROM truncations WHERE session = ? AND base <= ?", [session.number, Int64(base.number)])
     case .renamed(let session, let facts):
       try run(
         "UPDATE sessions SET path = ?, inode = ?, is_announced = 0, revision = revision + 1 WHERE number = ?",
@@ -50,6 +52,7 @@ struct FactWriter {
     case .removed(let session):
       try run("DELETE FROM chunks WHERE session = ?", [session.number])
       try run("DELETE FROM remote_facts WHERE session = ?", [session.number])
+      try run("DELETE FROM truncations WHERE session = ?", [session.number])
       try run("DELETE FROM sessions WHERE number = ?", [session.number])
     case .pausedByUser(let isPaused):
       try run("INSERT OR REPLACE INTO settings (name, value) VALUES ('paused', ?)", [isPaused ? "1" : "0"])
@@ -71,7 +74,8 @@ struct FactWriter {
   private func seal(_ chunk: ChunkID, _ version: ChunkVersion, _ bytes: Int) throws {
     try run(
       """
-      INSERT INTO chunks (session, idx, version, state, bytes, at) VALUES (?, ?, ?, 1, ?, ?)
+      INSERT INTO chunks (session, idx, version, state, bytes, at) SELECT ?1, ?2, ?3, 1, ?4, ?5
+      WHERE NOT EXISTS (SELECT 1 FROM truncations WHERE session = ?1 AND from_idx <= ?2 AND base > ?3)
       ON CONFLICT (session, idx) DO UPDATE SET version = excluded.version, state = 1, bytes = excluded.bytes,
         at = excluded.at
       WHERE excluded.version > version OR (excluded.version = version AND state = 0)

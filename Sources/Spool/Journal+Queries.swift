@@ -112,6 +112,11 @@ extension Journal {
     }
   }
 
+  /// Every session, by number.
+  func sessionNumbers() throws(JournalError) -> [Int64] {
+    try read { try Int64.fetchAll($0, sql: "SELECT number FROM sessions") }
+  }
+
   /// Sessions whose path is `path` or below it, in path order; all for the empty path. `body` sees one row at a time and
   /// may ask the journal itself. Each page of rows is one snapshot.
   public func eachSession(below path: [UInt8], _ body: (SessionRow) -> Void) throws(JournalError) {
@@ -156,14 +161,7 @@ extension Journal {
   /// - Parameter withSealed: also which chunks are sealed; costs a look at every row.
   public func restored(withSealed: Bool = false) throws(JournalError) -> [(SessionID, RestoredSession)] {
     try read { db in
-      var pending: [Int64: [Range<Int>]] = [:]
-      let rows = try Row.fetchCursor(
-        db, sql: "SELECT session, idx FROM chunks WHERE state < 2 AND state = 1 ORDER BY session, idx")
-      while let row = try rows.next() {
-        let session: Int64 = row[0]
-        let index: Int = row[1]
-        Self.append(index, to: &pending[session, default: []])
-      }
+      let pending = try Self.pendingRanges(db)
       return try Row.fetchAll(
         db, sql: "SELECT \(SessionRow.columns) FROM sessions WHERE is_synced = 0 OR is_announced = 0 ORDER BY number"
       ).map { row in
@@ -184,16 +182,41 @@ extension Journal {
     let indexes = try Int.fetchCursor(
       db.cachedStatement(sql: "SELECT idx FROM chunks WHERE session = ? AND state > 0 ORDER BY idx"),
       arguments: [session.number])
-    while let index = try indexes.next() { append(index, to: &ranges) }
+    while let index = try indexes.next() {
+      if let last = ranges.last, last.upperBound == index {
+        ranges[ranges.count - 1] = last.lowerBound..<index + 1
+      } else {
+        ranges.append(index..<index + 1)
+      }
+    }
     return ranges
   }
 
-  private static func append(_ index: Int, to ranges: inout [Range<Int>]) {
-    if let last = ranges.last, last.upperBound == index {
-      ranges[ranges.count - 1] = last.lowerBound..<index + 1
-    } else {
-      ranges.append(index..<index + 1)
+  /// Chunks that are sealed and not stored, by session. What is neither stored nor open is sealed: two indexes tell both
+  /// without a look at the rows, which may be millions.
+  private static func pendingRanges(_ db: Database) throws -> [Int64: [Range<Int>]] {
+    var pending: [Int64: [Range<Int>]] = [:]
+    let unstored = try Row.fetchCursor(
+      db, sql: "SELECT session, idx FROM chunks INDEXED BY chunks_pending WHERE state < 2 ORDER BY session, idx")
+    let opened = try Row.fetchCursor(
+      db, sql: "SELECT session, idx FROM chunks INDEXED BY chunks_open WHERE state = 0 ORDER BY session, idx")
+    func place(_ row: Row?) -> (session: Int64, index: Int)? { row.map { ($0[0], $0[1]) } }
+    var nextOpen = place(try opened.next())
+    var run: (session: Int64, range: Range<Int>)?
+    while let (session, index) = place(try unstored.next()) {
+      if let open = nextOpen, open == (session, index) {
+        nextOpen = place(try opened.next())
+        continue
+      }
+      if let last = run, last.session == session, last.range.upperBound == index {
+        run = (session, last.range.lowerBound..<index + 1)
+      } else {
+        if let last = run { pending[last.session, default: []].append(last.range) }
+        run = (session, index..<index + 1)
+      }
     }
+    if let last = run { pending[last.session, default: []].append(last.range) }
+    return pending
   }
 
   /// nil when the chunk is open, stored or gone: nothing to send.

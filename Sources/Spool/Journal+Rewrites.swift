@@ -45,6 +45,9 @@ extension Journal {
         db, sql: "SELECT base_version FROM sessions WHERE number = ?", arguments: [session.number])
       let version = ChunkVersion(UInt32(base ?? 1))
       try FactWriter(db: db, now: Self.wallClock).drop(session, from: count, below: version)
+      try db.execute(
+        sql: "INSERT OR REPLACE INTO truncations (session, from_idx, base) VALUES (?, ?, ?)",
+        arguments: [session.number, count, Int64(version.number)])
       try Self.markChanged(session, db)
       return version
     }

@@ -64,6 +64,8 @@ public final class Journal: Sendable {
   private static func beginUse(_ pool: DatabasePool) throws -> Bool {
     let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
     return try pool.write { db in
+      // Seals that were on their way died with the last process.
+      try db.execute(sql: "DELETE FROM truncations")
       let last = try String.fetchOne(db, sql: "SELECT value FROM settings WHERE name = 'in_use_by_boot'")
       try db.execute(
         sql: "INSERT OR REPLACE INTO settings (name, value) VALUES ('in_use_by_boot', ?)", arguments: [boot])

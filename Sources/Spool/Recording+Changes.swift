@@ -22,9 +22,16 @@ extension Recording {
     guard let change else { return }
     state.withLock { state in
       let now = spool.clock.now
-      for chunk in state.tracker?.endWrite(change.change, offset: offset, written: written, now: now) ?? [] {
+      let seals = !spool.hasMailEnough
+      let sealed =
+        state.tracker?.endWrite(change.change, offset: offset, written: written, seals: seals, now: now) ?? []
+      for chunk in sealed {
         post(chunk, state)
         account(&state)
+      }
+      if !seals, !state.isDraining, state.tracker?.isSealed == false, !state.isRemoved {
+        (state.isWatched, state.isDraining) = (true, true)
+        spool.drain(self)
       }
       watch(&state)
     }

@@ -36,6 +36,10 @@ public final class Recording: Sendable {
     /// The opening in which the journal was last made durable, so that a power cut finds this recording marked as open.
     var durableOpening = 0
     var unrecordedFinishes = 0
+    /// More is to be sealed than fits into one turn of the uploader.
+    var isDraining = false
+    /// The opening whose settle time was over before all was sealed.
+    var unsealedFinish: Int?
 
     /// Stored chunks whose local bytes are gone, once they have been asked for.
     var evicted = ChunkSet()
@@ -106,10 +110,19 @@ public final class Recording: Sendable {
   func settled(opening: Int) {
     state.withLock { state in
       guard state.openings == opening, state.writers == 0, !state.isRemoved, let tracker = state.tracker else { return }
-      state.settledOpening = opening
-      state.unrecordedFinishes += 1
-      spool.post(.event(.finished(session, size: tracker.size)))
+      guard tracker.isSealed else {
+        state.unsealedFinish = opening
+        return sealAll(&state)
+      }
+      finish(opening, tracker.size, &state)
     }
+  }
+
+  private func finish(_ opening: Int, _ size: Int64, _ state: inout State) {
+    state.unsealedFinish = nil
+    state.settledOpening = opening
+    state.unrecordedFinishes += 1
+    spool.post(.event(.finished(session, size: size)))
   }
 
   /// The journal has recorded a `finished`, and so everything before it.
@@ -181,36 +194,55 @@ public final class Recording: Sendable {
   }
 
   /// Recovery comes by: from now on this recording is in the spool's usage.
-  func count() {
+  /// - Parameter isKnown: recovery has added its bytes already, before this object came to be.
+  func count(isKnown: Bool) {
     state.withLock { state in
       guard !state.isCounted else { return }
       state.isCounted = true
-      spool.usage.add(state.accounted)
+      if !isKnown { spool.usage.add(state.accounted) }
     }
   }
 
   // MARK: Sealing
 
-  /// Seals what has been quiet long enough. False: nothing is unsealed any more, stop watching.
-  func sealDue(now: Instant) -> Bool {
+  /// When there is something to seal again.
+  enum NextSeal { case nothingLeft, later, atOnce }
+
+  /// Seals what has been quiet long enough, or the next batch of what could not be sealed at once.
+  /// - Parameter budget: less by what was sealed.
+  func sealDue(now: Instant, _ budget: inout Int) -> NextSeal {
     state.withLock { state in
-      guard !state.isRemoved, state.tracker != nil else { return false }
-      for chunk in state.tracker!.sealDue(now: now) { post(chunk, state) }
+      guard !state.isRemoved, state.tracker != nil else {
+        spool.unwatch(self)
+        return .nothingLeft
+      }
+      let sealed = state.isDraining ? state.tracker!.sealAll() : state.tracker!.sealDue(now: now)
+      budget -= sealed.count
+      for chunk in sealed { post(chunk, state) }
+      state.isDraining = state.isDraining && sealed.count >= spool.sealPolicy.batch
       state.isWatched = !state.tracker!.isSealed
-      return state.isWatched
+      if state.isWatched { return state.isDraining ? .atOnce : .later }
+      if let opening = state.unsealedFinish, opening == state.openings, state.writers == 0 {
+        finish(opening, state.tracker!.size, &state)
+      }
+      // Within the lock: a write that comes now watches it anew.
+      spool.unwatch(self)
+      return .nothingLeft
     }
   }
 
   /// Seals what is open now, although the recorder goes on: somebody wants it sent at once.
   public func flush() { state.withLock { sealAll(&$0) } }
 
+  /// One batch now; the uploader goes on with the rest, turn by turn.
   private func sealAll(_ state: inout State) {
-    guard state.tracker != nil else { return }
-    while true {
-      let sealed = state.tracker!.sealAll()
-      if sealed.isEmpty { return }
-      for chunk in sealed { post(chunk, state) }
-    }
+    guard state.tracker != nil, !state.isRemoved else { return }
+    let sealed = spool.hasMailEnough ? [] : state.tracker!.sealAll()
+    for chunk in sealed { post(chunk, state) }
+    guard !state.tracker!.isSealed else { return }
+    state.isWatched = true
+    state.isDraining = true
+    spool.drain(self)
   }
 
   func post(_ chunk: SealedChunk, _ state: borrowing State) {

@@ -30,51 +30,80 @@ public struct Recovery {
   /// Inodes of recordings with evicted chunks that a new journal knows nothing of.
   public private(set) var forgotten: [UInt64] = []
 
+  /// While it runs: sessions and files met, and journaled sessions that were not.
+  private var seen: Set<SessionID> = []
+  private var inodes: Set<UInt64> = []
+  private var unseen: Set<Int64> = []
+
   public init(spool: Spool) { self.spool = spool }
 
   /// Runs once, on the uploader thread, before its first turn; kernel threads may be serving already.
   /// - Returns: what the scheduler starts with. What differs between journal and tree is in the spool's mailbox then.
   public mutating func run() throws -> [UploadEvent] {
     let restored = try spool.journal.restored(withSealed: spool.plansRuns)
-    var rows: [SessionID: SessionRow] = [:]
-    try spool.journal.eachSession(below: []) { rows[$0.session] = $0 }
-    // Names stand still meanwhile, so that no recording is missed and taken for deleted.
-    try spool.tree.reading { () throws(SpoolError) in
-      var found: [(inode: UInt64, path: [UInt8])] = []
-      try spool.tree.eachEntry { item, path, parent in
-        spool.tree.remember(item.inode, as: item.name, in: parent)
-        if item.type == UInt32(S_IFREG) { found.append((item.inode, path)) }
-      }
-      countUsage(found)
-      var (seen, inodes): (Set<SessionID>, Set<UInt64>) = ([], [])
-      // Hard links are one recording, by whatever name it is met first.
-      for (inode, path) in found where inodes.insert(inode).inserted { reconcile(inode, path, rows, &seen) }
-      for session in rows.keys.sorted() where !seen.contains(session) {
-        report.deleted += 1
-        // The scheduler does not know synced sessions, and ignores news of those.
-        spool.introduce(session)
-        spool.post(.event(.removed(session)))
-      }
-    }
+    unseen = Set(try spool.journal.sessionNumbers())
+    try walk()
+    try finishWalk()
     removeOrphans()
+    (seen, inodes, unseen) = ([], [], [])
     return restored.map { .restored($0, $1) }
   }
 
-  /// Adds up what the recordings take of the disk; those that are open count themselves.
-  private func countUsage(_ found: [(inode: UInt64, path: [UInt8])]) {
-    for (inode, path) in found {
-      if let recording = spool.knownRecording(inode) {
-        recording.count()
-      } else if let backing = try? Backing.status(path, in: spool.tree.root) {
-        spool.usage.add(backing.blocks * 512)
+  /// Most of the work: a look at each file. Names stand still for one batch of one folder at a time, so that nobody who
+  /// creates a file waits for the whole; what is renamed meanwhile may be missed.
+  private mutating func walk() throws {
+    var folders: [(path: [UInt8], inode: UInt64)] = [([], spool.tree.rootInode)]
+    while let folder = folders.popLast() {
+      guard var reading = try? BackingDirectory(folder.path.isEmpty ? [46] : folder.path, in: spool.tree.root) else {
+        continue
+      }
+      while let items = try? reading.next(), !items.isEmpty {
+        try spool.tree.reading { () throws(SpoolError) in
+          for item in items where item.name != [46] && item.name != [46, 46] {
+            let path = folder.path.isEmpty ? item.name : folder.path + [UInt8(ascii: "/")] + item.name
+            if meet(item, path, folder.inode), item.type == UInt32(S_IFDIR) { folders.append((path, item.inode)) }
+          }
+        }
       }
     }
-    spool.usage.setComplete()
   }
 
-  private mutating func reconcile(
-    _ inode: UInt64, _ path: [UInt8], _ rows: [SessionID: SessionRow], _ seen: inout Set<SessionID>
-  ) {
+  /// Once more while no name changes, which costs only the names: what was missed is met, and what is still unseen is gone.
+  private mutating func finishWalk() throws {
+    try spool.tree.reading { () throws(SpoolError) in
+      var missed: [(BackingDirectory.Item, [UInt8], UInt64)] = []
+      try spool.tree.eachEntry { item, path, parent in
+        if item.type != UInt32(S_IFREG) || !inodes.contains(item.inode) { missed.append((item, path, parent)) }
+      }
+      for (item, path, parent) in missed { _ = meet(item, path, parent) }
+      spool.usage.setComplete()
+      for recording in spool.loadedRecordings { recording.count(isKnown: inodes.contains(recording.inode)) }
+      for number in unseen.sorted() {
+        report.deleted += 1
+        // The scheduler does not know synced sessions, and ignores news of those.
+        spool.introduce(SessionID(number: number))
+        spool.post(.event(.removed(SessionID(number: number))))
+      }
+    }
+  }
+
+  /// - Returns: whether it is there.
+  private mutating func meet(_ item: BackingDirectory.Item, _ path: [UInt8], _ parent: UInt64) -> Bool {
+    guard let backing = try? Backing.status(path, in: spool.tree.root), backing.inode == item.inode else { return false }
+    spool.tree.remember(item.inode, as: item.name, in: parent)
+    // Hard links are one recording, by whatever name it is met first.
+    guard backing.isRegular, inodes.insert(item.inode).inserted else { return true }
+    if let recording = spool.knownRecording(item.inode) {
+      recording.count(isKnown: false)
+    } else {
+      spool.usage.add(backing.blocks * 512)
+    }
+    reconcile(backing, path)
+    return true
+  }
+
+  private mutating func reconcile(_ backing: BackingStatus, _ path: [UInt8]) {
+    let inode = backing.inode
     report.recordings += 1
     // A second file with the same session is a copy made in the spool itself: a recording of its own.
     guard let session = spool.session(at: path), seen.insert(session).inserted else {
@@ -82,8 +111,9 @@ public struct Recovery {
       forgetSession(path)
       return reseal(inode)
     }
+    unseen.remove(session.number)
     let facts = SessionFacts(path: path, inode: inode)
-    guard let row = rows[session] else {
+    guard let row = (try? spool.journal.session(session)) ?? nil else {
       report.unknown += 1
       if spool.hasEvictedMark(at: path) { forgotten.append(inode) }
       spool.post(.event(.registered(session, facts)))
@@ -97,8 +127,7 @@ public struct Recovery {
       spool.post(.event(.renamed(session, facts)))
     }
     // A byte appended just before the end may be all there is to tell: the journal hears of an opening a moment later.
-    let size = (try? Backing.status(path, in: spool.tree.root))?.size
-    if row.isOpen || !row.isFinished || row.size != size {
+    if row.isOpen || !row.isFinished || row.size != backing.size {
       report.unfinished += 1
       unfinished.append(session)
       reseal(inode)

@@ -40,6 +40,26 @@ enum Schema {
           ) STRICT, WITHOUT ROWID;
           """)
     }
+    migrator.registerMigration("3 truncations under way") { db in
+      // A row from the commit that forgets chunks until the uploader has recorded it as well: seals from before, still on
+      // their way, must not bring rows back that tell of bytes that are gone.
+      try db.execute(
+        sql: """
+          CREATE TABLE truncations (
+            session INTEGER NOT NULL, from_idx INTEGER NOT NULL, base INTEGER NOT NULL,
+            PRIMARY KEY (session, base)
+          ) STRICT, WITHOUT ROWID;
+          """)
+    }
+    migrator.registerMigration("4 sums and queues from an index alone") { db in
+      // A million chunks are summed up, or queued at a start, without a look at each row.
+      try db.execute(
+        sql: """
+          DROP INDEX chunks_stored;
+          CREATE INDEX chunks_stored ON chunks (at, bytes) WHERE state = 2;
+          CREATE INDEX chunks_open ON chunks (session, idx) WHERE state = 0;
+          """)
+    }
     return migrator
   }
 }

@@ -30,6 +30,8 @@ public final class Spool: Sendable {
     /// Idle ones, least recently used first, kept open so that small files do not reload at every touch.
     var idle: [UInt64] = []
     var watched: [UInt64: Recording] = [:]
+    /// Some of `watched` have more to seal than fits into one turn.
+    var hasDraining = false
     /// In order of their deadlines, because every settle time is the same.
     var settling: Deque<Settling> = []
   }
@@ -112,6 +114,8 @@ public final class Spool: Sendable {
 
   /// The recording, if it is open or was a moment ago.
   public func knownRecording(_ inode: UInt64) -> Recording? { table.withLock { $0.recordings[inode] } }
+  /// All of those.
+  var loadedRecordings: [Recording] { table.withLock { Array($0.recordings.values) } }
   public func knownRecording(_ session: SessionID) -> Recording? {
     table.withLock { table in table.bySession[session].flatMap { table.recordings[$0] } }
   }
@@ -197,7 +201,7 @@ public final class Spool: Sendable {
       var chunks = try journal.chunks(of: session, count: count)
       // Not unsealed bytes but bytes that are elsewhere, also when a new journal has no row of them.
       for index in evicted.indexes where index < count { chunks.handedOff.insert(index) }
-      // Only a power cut can have shortened a file behind the journal's back.
+      // A power cut can have shortened a file behind the journal's back.
       if chunks.hasExcess { chunks.baseVersion = try journal.drop(session, from: count) }
       if count > 0, let bytes = chunks.lastBytes, chunks.handedOff.contains(count - 1),
         bytes != ChunkLayout.byteCount(of: count - 1, size: size)
@@ -213,11 +217,10 @@ public final class Spool: Sendable {
     }
   }
 
-  /// Tells the scheduler of a synced session that it has forgotten or never loaded, before anything happens to it.
-  public func introduce(_ session: SessionID) {
-    guard let row = try? journal.session(session), row.isSynced else { return }
-    post(.event(.restored(session, restoredSession(row))))
-  }
+  /// Tells the scheduler of a session that it may have forgotten or never loaded, before anything happens to it. Costs no
+  /// look into the journal here: what it says is read when the uploader takes the message, so that no completion can come
+  /// in between.
+  public func introduce(_ session: SessionID) { post(.introduction(session)) }
 
   /// Starts keeping to the quota.
   public func start() { evictor.start() }
@@ -258,6 +261,18 @@ public final class Spool: Sendable {
     if mailbox.post(message) { wake() }
   }
 
+  /// More seals can wait: whoever has one keeps its chunk unsealed, and is drained later.
+  var hasMailEnough: Bool { mailbox.isFull }
+
+  /// Seals the rest of this recording batch by batch, one in each turn of the uploader.
+  func drain(_ recording: Recording) {
+    table.withLock { table in
+      table.watched[recording.inode] = recording
+      table.hasDraining = true
+    }
+    wake()
+  }
+
   func watch(_ recording: Recording) {
     let isFirst = table.withLock { table in
       table.watched[recording.inode] = recording
@@ -265,6 +280,8 @@ public final class Spool: Sendable {
     }
     if isFirst { wake() }
   }
+
+  func unwatch(_ recording: Recording) { table.withLock { $0.watched[recording.inode] = nil } }
 
   func settle(_ recording: Recording, opening: Int) {
     let deadline = clock.now + settleTime
@@ -306,17 +323,27 @@ public final class Spool: Sendable {
 
   // MARK: For the inbox
 
+  /// Chunks sealed in one turn, give or take a recording's batch: a hole of terabytes, or what was left unsealed while the
+  /// mailbox was full, becomes events and rows turn by turn.
+  private static let sealsMax = 4_096
+
   /// Seals what is due and ends settle times. Called on the uploader thread.
   func runTimers(now: Instant) {
     let (watched, settled) = table.withLock { table in
       let settled = Array(table.settling.prefix { $0.deadline <= now })
       table.settling.removeFirst(settled.count)
+      table.hasDraining = false
       return (Array(table.watched.values), settled)
     }
-    for recording in watched where !recording.sealDue(now: now) {
-      table.withLock { $0.watched[recording.inode] = nil }
-    }
     for end in settled { end.recording.settled(opening: end.opening) }
+    var budget = Self.sealsMax
+    for recording in watched {
+      guard budget > 0 else { return table.withLock { $0.hasDraining = true } }
+      switch recording.sealDue(now: now, &budget) {
+      case .nothingLeft, .later: break
+      case .atOnce: table.withLock { $0.hasDraining = true }
+      }
+    }
   }
 
   /// Ends every settle time at once: the mount is gone, nobody comes back.
@@ -335,6 +362,7 @@ public final class Spool: Sendable {
 
   func timerDeadline(now: Instant) -> Instant? {
     table.withLock { table in
+      if table.hasDraining { return now }
       let watch = table.watched.isEmpty ? nil : now + Self.watchInterval
       guard let settle = table.settling.first?.deadline else { return watch }
       return watch.map { min($0, settle) } ?? settle
@@ -345,6 +373,8 @@ public final class Spool: Sendable {
 /// What recordings tell the uploader thread.
 enum SpoolMessage: Sendable {
   case event(UploadEvent)
+  /// An event about this session follows.
+  case introduction(SessionID)
   /// The folder with this inode has a new path, and so has every recording below it.
   case folderRenamed(UInt64)
 }

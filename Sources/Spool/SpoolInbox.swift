@@ -25,6 +25,7 @@ public struct SpoolInbox: EventInbox {
     for message in spool.drainMailbox() {
       switch message {
       case .event(let event): events.append(event)
+      case .introduction(let session): if let event = spool.introduction(session) { events.append(event) }
       case .folderRenamed(let inode): events += spool.renamedEvents(below: inode)
       }
     }
@@ -51,13 +52,18 @@ extension Spool {
       let path = try tree.pathBelowRoot(folder)
       try tree.eachEntry(below: (path, folder)) { item, itemPath, _ in
         guard item.type == UInt32(S_IFREG), let session = self.session(at: itemPath) else { return }
-        if let row = try? journal.session(session), row.isSynced {
-          events.append(.restored(session, restoredSession(row)))
-        }
+        if let event = introduction(session) { events.append(event) }
         events.append(.renamed(session, SessionFacts(path: itemPath, inode: item.inode)))
       }
     }
     return events
+  }
+
+  /// nil: the journal has no such session, and nobody can have forgotten it. Asked on the uploader thread, after all that
+  /// the scheduler decided in earlier turns.
+  func introduction(_ session: SessionID) -> UploadEvent? {
+    guard let row = (try? journal.session(session)) ?? nil else { return nil }
+    return .introduced(session, restoredSession(row))
   }
 
   /// Whether some bytes of the backing file at this path are only at the destination.

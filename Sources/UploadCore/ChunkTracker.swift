@@ -16,6 +16,9 @@ public struct ChunkTracker: Sendable {
   private var touched: [Int: TouchedChunk] = [:]
   /// When bytes outside `touched` last came to be (a hole, or bytes found at start); nil: there are none.
   private var holesSince: Instant?
+  /// Changes under way that extend the recording. Until they end, a partial last chunk stays open: it may become one that
+  /// zeros fill, and a change that began before it was written does not know of it.
+  private var extensions = 0
 
   private struct TouchedChunk: Sendable {
     var version: ChunkVersion
@@ -58,6 +61,7 @@ public struct ChunkTracker: Sendable {
     fileprivate let indexes: Range<Int>
     /// A partial last chunk that is filled with zeros because the recording grows past it.
     fileprivate let tail: Int?
+    fileprivate let isExtending: Bool
 
     /// The chunks of this change that are in `set`.
     public func touching(_ set: ChunkSet) -> [Int] {
@@ -76,12 +80,17 @@ public struct ChunkTracker: Sendable {
     let last = Int(size / Int64(ChunkLayout.chunkBytes))
     let isPartial = size % Int64(ChunkLayout.chunkBytes) != 0
     let tail = offset > size && isPartial && last < indexes.lowerBound ? last : nil
-    return begin(indexes, tail: tail, dropFrom: nil, now: now)
+    return begin(indexes, tail: tail, dropFrom: nil, isExtending: offset + count > size, now: now)
   }
 
   /// The bytes `offset..<offset + written` have changed.
+  /// - Parameter seals: false: who is told of seals has enough to do. Chunks that were never sealed are forgotten like
+  ///   holes, at no cost in memory, and `sealAll` or `sealDue` finds them.
   /// - Returns: chunks that this write completed.
-  public mutating func endWrite(_ change: Change, offset: Int64, written: Int64, now: Instant) -> [SealedChunk] {
+  public mutating func endWrite(
+    _ change: Change, offset: Int64, written: Int64, seals: Bool = true, now: Instant
+  ) -> [SealedChunk] {
+    if change.isExtending { extensions -= 1 }
     let end = offset + written
     if written > 0, end > size {
       if offset > size { holesSince = holesSince ?? now }
@@ -100,7 +109,12 @@ public struct ChunkTracker: Sendable {
       }
       touched[index] = chunk
       if !wasComplete, chunk.settledBytes == ChunkLayout.chunkBytes, chunk.writersInside == 0 {
-        sealed.append(seal(index, chunk.version))
+        if seals {
+          sealed.append(seal(index, chunk.version))
+        } else if chunk.version == baseVersion {
+          touched[index] = nil
+          holesSince = holesSince ?? now
+        }
       }
     }
     forgetBeyondEnd(change.indexes)
@@ -136,7 +150,7 @@ public struct ChunkTracker: Sendable {
     let count = ChunkLayout.chunkCount(size: newSize)
     return begin(
       changes ? boundary..<boundary + 1 : 0..<0, tail: nil,
-      dropFrom: count < ChunkLayout.chunkCount(size: size) ? count : nil, now: now)
+      dropFrom: count < ChunkLayout.chunkCount(size: size) ? count : nil, isExtending: newSize > size, now: now)
   }
 
   /// The journal has dropped every chunk from `index` on; new ones there start at `base`, above all earlier versions.
@@ -148,6 +162,7 @@ public struct ChunkTracker: Sendable {
 
   /// The recording is `newSize` bytes long now (or still as long as before, when the change failed).
   public mutating func endTruncate(_ change: Change, to newSize: Int64, now: Instant) {
+    if change.isExtending { extensions -= 1 }
     if newSize > size { holesSince = holesSince ?? now }
     size = newSize
     for index in change.indexes { leave(index, now: now) }
@@ -189,14 +204,18 @@ public struct ChunkTracker: Sendable {
 
   // MARK: Details
 
-  private mutating func begin(_ indexes: Range<Int>, tail: Int?, dropFrom: Int?, now: Instant) -> Change {
+  private mutating func begin(
+    _ indexes: Range<Int>, tail: Int?, dropFrom: Int?, isExtending: Bool, now: Instant
+  ) -> Change {
     var reopened: [Int] = []
     let isContended = indexes.contains { touched[$0]?.isReopening == true }
       || tail.map { touched[$0]?.isReopening == true } == true
     for index in indexes { enter(index, now: now, reopened: &reopened) }
     if let tail { enter(tail, now: now, reopened: &reopened) }
+    if isExtending { extensions += 1 }
     return Change(
-      reopen: reopened, isContended: isContended, dropFrom: dropFrom, indexes: indexes, tail: tail)
+      reopen: reopened, isContended: isContended, dropFrom: dropFrom, indexes: indexes, tail: tail,
+      isExtending: isExtending)
   }
 
   private mutating func enter(_ index: Int, now: Instant, reopened: inout [Int]) {
@@ -242,7 +261,8 @@ public struct ChunkTracker: Sendable {
 
   private mutating func sealTouched(where isDue: (ChunkTracker, Int, TouchedChunk) -> Bool) -> [SealedChunk] {
     // Dictionary order is random per process: sort, or two runs of one seed differ.
-    let due = touched.filter { $1.writersInside == 0 && !$1.isReopening && isDue(self, $0, $1) }
+    let growing = growingTail
+    let due = touched.filter { $1.writersInside == 0 && !$1.isReopening && $0 != growing && isDue(self, $0, $1) }
       .sorted { $0.key < $1.key }.prefix(policy.batch)
     return due.map { seal($0.key, $0.value.version) }
   }
@@ -253,11 +273,18 @@ public struct ChunkTracker: Sendable {
     let count = ChunkLayout.chunkCount(size: size)
     var from = 0
     while sealed.count < policy.batch, let index = handedOff.firstMissing(in: from..<count) {
+      if index == growingTail { return sealed }
       if touched[index] == nil { sealed.append(seal(index, baseVersion)) }
       from = index + 1
     }
     if sealed.count < policy.batch { holesSince = nil }
     return sealed
+  }
+
+  /// The partial last chunk while the recording is being extended.
+  private var growingTail: Int? {
+    guard extensions > 0, size % Int64(ChunkLayout.chunkBytes) != 0 else { return nil }
+    return ChunkLayout.chunkCount(size: size) - 1
   }
 
   private mutating func seal(_ index: Int, _ version: ChunkVersion) -> SealedChunk {

@@ -20,6 +20,8 @@ struct SessionEntry: Sendable {
   var failure: String?
   var priority = UploadPriority.normal
   var isHeld = false
+  /// Its spool has told of it because an event about it follows.
+  var isIntroduced = false
 
   /// The announcement or completion in flight; never both.
   var conversation: TransferID?
@@ -94,6 +96,12 @@ struct SessionEntry: Sendable {
     }
     if let run { return conversation == nil ? .run(run) : nil }
     return mayComplete && isAllThatIsLeft ? .completion : nil
+  }
+
+  /// Nothing of it is left to do, and the journal knows all of it: it can be forgotten until its spool introduces it again.
+  var isSettled: Bool {
+    isSynced && isAnnounced && isFinished && !isOpen && !isIntroduced && failure == nil && pending.isEmpty
+      && chunksInFlight == 0 && conversation == nil && notBefore == nil
   }
 
   /// Active recordings before finished ones of the same priority.

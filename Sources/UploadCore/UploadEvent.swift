@@ -7,6 +7,9 @@ public enum UploadEvent: Sendable, Equatable {
   case registered(SessionID, SessionFacts)
   /// What the journal knew of a session when the uploader started; nothing of it needs recording again.
   case restored(SessionID, RestoredSession)
+  /// An event about this session follows, and the scheduler may have forgotten it since it was synced: what the journal
+  /// knows of it. Nothing changes if it is known.
+  case introduced(SessionID, RestoredSession)
   /// A writer has the recording open: the session is active, and any finish is off.
   case opened(SessionID)
   /// Chunk `index` is complete as `version`: `bytes` long, ready to be sent.
@@ -35,6 +38,17 @@ public enum UploadEvent: Sendable, Equatable {
   case networkChanged
   /// Nothing but time.
   case timePassed
+
+  /// The one session that recorders or people say something about.
+  var session: SessionID? {
+    switch self {
+    case .registered(let session, _), .opened(let session), .truncated(let session, _, _), .renamed(let session, _),
+      .finished(let session, _), .removed(let session): session
+    case .sealed(let chunk, _, _), .reopened(let chunk): chunk.session
+    case .control(let command): command.session
+    case .restored, .introduced, .progressed, .discovered, .transferred, .networkChanged, .timePassed: nil
+    }
+  }
 }
 
 /// What a recording is called, and what travels along with it.
@@ -104,4 +118,13 @@ public enum ControlCommand: Sendable, Equatable {
   /// The seed's PROCESS_UPLOADS: forget delays and look at once. `force` also cancels what is in flight, frees its
   /// leases, and tries failed sessions again. `session` nil: all of them.
   case processUploads(SessionID?, force: Bool)
+
+  /// Whom it is about; nil: everything.
+  var session: SessionID? {
+    switch self {
+    case .hold(let session), .release(let session), .prioritize(let session, _): session
+    case .processUploads(let session, _): session
+    case .pauseAll, .resumeAll, .limit: nil
+    }
+  }
 }

@@ -46,6 +46,7 @@ extension UploadScheduler {
       answered(transfer, outcome)
     }
     refresh(session)
+    if sessions[session]?.isSynced == true { perhapsSettled.append(session) }
   }
 
   /// Answers about the request itself.

@@ -16,6 +16,11 @@ extension UploadScheduler {
     refresh(session)
   }
 
+  mutating func introduced(_ session: SessionID, _ restored: RestoredSession) {
+    self.restored(session, restored)
+    sessions[session]?.isIntroduced = true
+  }
+
   mutating func opened(_ session: SessionID) {
     guard sessions[session] != nil else { return }
     sessions[session]?.isOpen = true

@@ -18,7 +18,11 @@ public struct UploadScheduler: Sendable {
   var now = Instant(nanoseconds: Int64.min / 4)
   var effects: [UploadEffect] = []
 
+  /// Sessions with something left to do, and those that may have: a finished and synced one is forgotten, so that a
+  /// year of recordings costs no memory. Its spool introduces it before it tells of it again.
   var sessions: [SessionID: SessionEntry] = [:]
+  /// Sessions that this turn may have settled.
+  var perhapsSettled: [SessionID] = []
   var queue = FairQueue()
   /// When delayed sessions wake. A ticket whose moment is not the session's `notBefore` any more means nothing.
   var delays = Heap<DelayTicket>()
@@ -59,6 +63,7 @@ public struct UploadScheduler: Sendable {
     wakeDelayed()
     startProbe()
     startTransfers()
+    forgetSettled()
     defer { effects = [] }
     return effects
   }
@@ -67,6 +72,7 @@ public struct UploadScheduler: Sendable {
     switch event {
     case .registered(let session, let facts): registered(session, facts)
     case .restored(let session, let restored): self.restored(session, restored)
+    case .introduced(let session, let restored): introduced(session, restored)
     case .opened(let session): opened(session)
     case .sealed(let chunk, let version, let bytes): sealed(chunk, version, bytes: bytes)
     case .reopened(let chunk): reopened(chunk)
@@ -81,6 +87,23 @@ public struct UploadScheduler: Sendable {
     case .networkChanged: networkChanged()
     case .timePassed: break
     }
+    if let session = event.session { introductionEnds(session) }
+  }
+
+  /// What was introduced for this event has had it.
+  private mutating func introductionEnds(_ session: SessionID) {
+    guard let entry = sessions[session] else { return }
+    if entry.isIntroduced { sessions[session]?.isIntroduced = false }
+    if entry.isSynced { perhapsSettled.append(session) }
+  }
+
+  private mutating func forgetSettled() {
+    for session in perhapsSettled where sessions[session]?.isSettled == true {
+      sessions[session] = nil
+      troubled[session] = nil
+      queue.forget(session)
+    }
+    perhapsSettled = []
   }
 
   /// The earliest moment at which `.timePassed` changes something; nil: only an event does.
@@ -109,6 +132,8 @@ public struct UploadScheduler: Sendable {
   }
   package func retryMoment(of session: SessionID) -> Instant? { sessions[session]?.notBefore }
   package func failures(of session: SessionID) -> Int { sessions[session]?.failures ?? 0 }
+  /// Sessions it has in memory.
+  package var sessionCount: Int { sessions.count }
   package var isProbing: Bool { connection.probe != nil }
 
   /// Attempts that are under way.

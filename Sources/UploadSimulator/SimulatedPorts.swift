@@ -42,7 +42,7 @@ struct SimulatedPorts: UploadJournal, TransferSource, UploadTransport, EventInbo
     guard !world.isDead else { return [] }
     world.sealDue()
     defer { world.mail = [] }
-    return world.mail
+    return world.introducing(world.mail)
   }
 
   var deadline: Instant? { world.nextSeal }

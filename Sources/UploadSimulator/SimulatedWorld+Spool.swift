@@ -15,6 +15,23 @@ extension SimulatedWorld {
     }
   }
 
+  /// Before what recorders and people say of a session, what the journal knows of it: the scheduler forgets synced ones.
+  func introducing(_ events: [UploadEvent]) -> [UploadEvent] {
+    events.flatMap { event -> [UploadEvent] in
+      let session: SessionID? =
+        switch event {
+        case .opened(let session), .renamed(let session, _), .removed(let session), .control(.hold(let session)),
+          .control(.release(let session)), .control(.prioritize(let session, _)): session
+        default: nil
+        }
+      guard let session, let row = journal.rows.sessions[session] else { return [event] }
+      let known = RestoredSession(
+        facts: row.facts, pending: [], isAnnounced: row.isAnnounced, isFinished: row.isFinished,
+        isSynced: row.isSynced, failure: row.failure, priority: row.priority, isHeld: row.isHeld)
+      return [.introduced(session, known), event]
+    }
+  }
+
   private func loadChunk(_ chunk: ChunkID) -> LoadedTransfer<SimulatedPayload> {
     guard let row = journal.rows.sessions[chunk.session]?.chunks[chunk.index], row.state == .sealed,
       let file = files[chunk.session], chunk.index < file.chunkCount

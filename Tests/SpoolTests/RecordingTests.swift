@@ -263,11 +263,11 @@ struct RecoveryTests {
       for session in sessions {
         let first = events.first {
           switch $0 {
-          case .restored(session, _), .renamed(session, _), .removed(session): true
+          case .introduced(session, _), .renamed(session, _), .removed(session): true
           default: false
           }
         }
-        guard case .restored(_, let restored)? = first, restored.isSynced else {
+        guard case .introduced(_, let restored)? = first, restored.isSynced else {
           Issue.record("\(session): \(events)")
           continue
         }

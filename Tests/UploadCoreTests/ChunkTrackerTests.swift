@@ -296,6 +296,60 @@ struct ChunkTrackerTests {
     #expect(recorder.tracker.isSealed)
   }
 
+  @Test("a partial tail is not sealed while another write is about to go past it")
+  func tailUnderExtension() {
+    var recorder = Recorder()
+    recorder.write(0, 100)
+    // Both begin when chunk 0 is the tail; the first makes chunk 2 the tail, which the second knows nothing of.
+    let past = recorder.tracker.beginWrite(offset: 5 * Self.chunk, count: 10, now: recorder.now)
+    recorder.write(2 * Self.chunk, 10)
+
+    let early = recorder.tracker.sealAll()
+    #expect(!early.contains { $0.index == 2 })
+    #expect(recorder.tracker.endWrite(past, offset: 5 * Self.chunk, written: 10, now: recorder.now).isEmpty)
+    var sealed = early
+    while case let more = recorder.tracker.sealAll(), !more.isEmpty { sealed += more }
+
+    #expect(sealed.filter { $0.index == 2 }.map(\.bytes) == [ChunkLayout.chunkBytes])
+    #expect(recorder.tracker.isSealed)
+  }
+
+  @Test("nor while a truncation is about to make it longer")
+  func tailUnderTruncation() {
+    var recorder = Recorder()
+    let grow = recorder.tracker.beginTruncate(to: 4 * Self.chunk, now: recorder.now)
+    recorder.write(0, 100)
+    #expect(recorder.tracker.sealAll().isEmpty)
+    recorder.tracker.endTruncate(grow, to: 4 * Self.chunk, now: recorder.now)
+
+    #expect(recorder.tracker.sealAll().map(\.bytes) == [Int](repeating: ChunkLayout.chunkBytes, count: 4))
+  }
+
+  @Test("a write that fails gives the tail free again")
+  func failedExtension() {
+    var recorder = Recorder()
+    recorder.write(0, 100)
+    let past = recorder.tracker.beginWrite(offset: 5 * Self.chunk, count: 10, now: recorder.now)
+    _ = recorder.tracker.endWrite(past, offset: 5 * Self.chunk, written: 0, now: recorder.now)
+
+    #expect(recorder.tracker.sealAll().map(\.bytes) == [100])
+  }
+
+  @Test("chunks that fill up while seals are not wanted cost nothing, and are sealed later")
+  func sealedLater() {
+    var recorder = Recorder()
+    for index in 0..<100 {
+      let change = recorder.tracker.beginWrite(offset: Int64(index) * Self.chunk, count: Self.chunk, now: recorder.now)
+      let sealed = recorder.tracker.endWrite(
+        change, offset: Int64(index) * Self.chunk, written: Self.chunk, seals: false, now: recorder.now)
+      #expect(sealed.isEmpty)
+    }
+
+    #expect(!recorder.tracker.isSealed)
+    #expect(recorder.tracker.sealAll().map(\.index) == Array(0..<100))
+    #expect(recorder.tracker.isSealed)
+  }
+
   @Test("random changes: every chunk that differs from what was handed off is sealed in the end", arguments: 1...50)
   func randomChanges(seed: UInt64) {
     var generator = SplitMix64(seed: seed)

@@ -14,6 +14,19 @@ struct MailboxTests {
     #expect(mailbox.post(3))
   }
 
+  @Test("it is full from its limit on, still takes what must be told, and has room again when it was drained")
+  func full() {
+    let mailbox = Mailbox<Int>(limit: 2)
+    mailbox.post(1)
+    #expect(!mailbox.isFull)
+    mailbox.post(2)
+    #expect(mailbox.isFull)
+    mailbox.post(3)
+
+    #expect(mailbox.drain() == [1, 2, 3])
+    #expect(!mailbox.isFull)
+  }
+
   @Test("nothing is lost or reordered between many posters and one reader")
   func manyPosters() async {
     let mailbox = Mailbox<(poster: Int, number: Int)>()

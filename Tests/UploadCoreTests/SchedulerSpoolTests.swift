@@ -322,4 +322,58 @@ struct SchedulerSpoolTests {
 
     #expect(harness.effects.isEmpty)
   }
+
+  @Test("a synced recording is forgotten, and goes on where it was when its spool introduces it again")
+  func forgetting() throws {
+    var harness = SchedulerHarness()
+    let id = harness.restore(1, pending: [], isFinished: true)
+    harness.end(try #require(starts(harness.effects).first), .completed(revision: 1))
+    #expect(records(harness.effects) == [.synced(id, revision: 1)])
+    #expect(harness.scheduler.sessionCount == 0)
+
+    let known = RestoredSession(
+      facts: facts(id), pending: [], isAnnounced: true, isFinished: true, isSynced: true, failure: nil,
+      priority: .normal, isHeld: false)
+    harness.tell(.introduced(id, known))
+    #expect(harness.scheduler.sessionCount == 1, "the event it was introduced for has not come yet")
+    harness.tell(.opened(id))
+    harness.tell(.sealed(ChunkID(id, 0), ChunkVersion(2), bytes: 5))
+
+    #expect(starts(harness.effects).map(\.request) == [.chunk(ChunkID(id, 0))])
+  }
+
+  @Test("a recording that is opened at the very moment of its completion is not forgotten")
+  func openedWhileCompleting() throws {
+    var harness = SchedulerHarness()
+    let id = harness.restore(1, pending: [], isFinished: true)
+    let completion = try #require(starts(harness.effects).first)
+    let known = RestoredSession(
+      facts: facts(id), pending: [], isAnnounced: true, isFinished: true, isSynced: false, failure: nil,
+      priority: .normal, isHeld: false)
+
+    harness.tell(.introduced(id, known))
+    harness.end(completion, .completed(revision: 1))
+    harness.tell(.opened(id))
+    harness.tell(.sealed(ChunkID(id, 0), ChunkVersion(2), bytes: 5))
+
+    #expect(starts(harness.effects).map(\.request) == [.chunk(ChunkID(id, 0))])
+  }
+
+  @Test("a thousand recordings that were sent leave nothing in memory")
+  func nothingStays() throws {
+    var harness = SchedulerHarness()
+    for number in 1...1_000 {
+      harness.restore(Int64(number), pending: [0..<1], isFinished: true)
+      var waiting = starts(harness.effects)
+      while let transfer = waiting.popLast() {
+        if case .complete = transfer.request {
+          waiting += starts(harness.end(transfer, .completed(revision: 1)))
+        } else {
+          waiting += starts(harness.store(transfer))
+        }
+      }
+    }
+
+    #expect(harness.scheduler.sessionCount == 0)
+  }
 }

@@ -70,7 +70,9 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ], swiftSettings: common),
     .target(
-      name: "UploadSimulator", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: pure),
+      name: "UploadSimulator",
+      dependencies: ["UploadCore", "UploadProtocol", .product(name: "HeapModule", package: "swift-collections")],
+      swiftSettings: pure),
     .target(
       name: "Supervisor",
       dependencies: ["Fuse", "CLinux", .product(name: "SystemPackage", package: "swift-system")],

@@ -15,4 +15,21 @@ package enum RetryDelay {
     return Span(
       nanoseconds: Int64.random(in: shortest.nanoseconds...longest.nanoseconds, using: &generator))
   }
+
+  /// Between two probes: `connectionCheckInterval` give or take half of it, so that machines that lost the same
+  /// destination at the same moment do not come back at the same moment.
+  package static func probe(policy: UploadPolicy, using generator: inout some RandomNumberGenerator) -> Span {
+    let interval = max(0, policy.connectionCheckInterval.nanoseconds)
+    return Span(nanoseconds: Int64.random(in: interval / 2...interval + interval / 2, using: &generator))
+  }
+
+  /// What a destination asked everybody for (Retry-After), or up to half as much again: never earlier, and not all at once.
+  /// At most `retryAfterMax`.
+  package static func afterAsked(
+    _ asked: Span, policy: UploadPolicy, using generator: inout some RandomNumberGenerator
+  ) -> Span {
+    let least = max(0, min(asked, policy.retryAfterMax).nanoseconds)
+    return Span(
+      nanoseconds: min(Int64.random(in: least...least + least / 2, using: &generator), policy.retryAfterMax.nanoseconds))
+  }
 }

@@ -100,7 +100,8 @@ extension UploadScheduler {
     case .online, .suspect, .blocked: effects.append(.announce(.connectionLost(message)))
     }
     connection.state = .offline(message)
-    connection.nextProbe = now + max(policy.connectionCheckInterval, min(after ?? .zero, policy.retryAfterMax))
+    let asked = after.map { RetryDelay.afterAsked($0, policy: policy, using: &generator) } ?? .zero
+    connection.nextProbe = now + max(RetryDelay.probe(policy: policy, using: &generator), asked)
     forgiveSuspects()
   }
 
@@ -149,7 +150,7 @@ extension UploadScheduler {
   /// A passing fault, told by the destination to a request of `session`.
   mutating func destinationFailed(_ session: SessionID, after: Span?) {
     connection.window = max(1, connection.window / 2)
-    if let after { wait(after) }
+    if let after { wait(RetryDelay.afterAsked(after, policy: policy, using: &generator)) }
     if connection.lastFailed != session { connection.failures += 1 }
     connection.lastFailed = session
     let excess = connection.failures - Connection.failuresMax
@@ -157,8 +158,8 @@ extension UploadScheduler {
   }
 
   /// A floor for the whole destination.
-  mutating func wait(_ after: Span) {
-    let moment = now + max(.zero, min(after, policy.retryAfterMax))
+  private mutating func wait(_ delay: Span) {
+    let moment = now + delay
     connection.notBefore = max(connection.notBefore ?? moment, moment)
   }
 }

@@ -2,11 +2,13 @@ import Glibc
 import UploadSimulator
 
 /// `simulate`: SEEDS=20000 (how many), FIRST=0 (from where), JOBS=n (threads; default all cores), SEED=n (one),
-/// TRACE=1 (print its last events).
+/// TRACE=1 (print its last events); or FLEET=10000 (so many machines and one receiver that comes back), with the
+/// variables of `FleetCommand`.
 enum SimulateCommand {
   /// - Returns: 0 all invariants held, 1 one was broken, 2 bad usage.
   static func run() async -> Int32 {
     do throws(BadNumber) {
+      if let clients = try number("FLEET") { return try FleetCommand.run(clients: clients) }
       if let seed = try number("SEED") { return show(seed, isTraced: try number("TRACE") == 1) }
       let count = try number("SEEDS") ?? 20_000
       let jobs = try number("JOBS") ?? UInt64(max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
@@ -42,12 +44,12 @@ enum SimulateCommand {
     return report.violation == nil ? 0 : 1
   }
 
-  private struct BadNumber: Error {
+  struct BadNumber: Error {
     let name: String
     let text: String
   }
 
-  private static func number(_ name: String) throws(BadNumber) -> UInt64? {
+  static func number(_ name: String) throws(BadNumber) -> UInt64? {
     guard let value = unsafe getenv(name) else { return nil }
     let text = unsafe String(cString: value)
     guard let number = UInt64(text) else { throw BadNumber(name: name, text: text) }

@@ -26,7 +26,7 @@ struct SchedulerConnectionTests {
     #expect(harness.scheduler.summary.connection == .online)
   }
 
-  @Test("however many requests fail, there is one probe at a time, every five seconds")
+  @Test("however many requests fail, there is one probe at a time, every five seconds, give or take half")
   func noHerd() throws {
     var (harness, transfers, probe) = suspicious()
     for transfer in transfers { #expect(starts(harness.end(transfer, .unreachable("refused"))).isEmpty) }
@@ -34,10 +34,14 @@ struct SchedulerConnectionTests {
     #expect(notices(harness.effects) == [.connectionLost("refused")])
     #expect(harness.scheduler.summary.connection == .offline("refused"))
 
+    var waits: Set<Int64> = []
     for _ in 0..<20 {
-      harness.pass(.seconds(4))
+      harness.pass(.milliseconds(2_499))
       #expect(starts(harness.effects).isEmpty)
-      harness.pass(.seconds(1))
+      let wait = try #require(harness.scheduler.deadline) - harness.now
+      waits.insert(wait.nanoseconds)
+      #expect(wait <= .milliseconds(5_001))
+      harness.pass(wait)
       let probe = try #require(starts(harness.effects).first)
       #expect(starts(harness.effects).map(\.request) == [.probe])
       harness.pass(.seconds(10))
@@ -45,6 +49,26 @@ struct SchedulerConnectionTests {
       harness.end(probe, .unreachable("refused"))
       #expect(notices(harness.effects).isEmpty)
     }
+    #expect(waits.count == 20, "two machines with other seeds must not knock in step")
+  }
+
+  @Test("after an outage one request, then two, then four")
+  func ramp() throws {
+    var (harness, transfers, probe) = suspicious()
+    for transfer in transfers { harness.end(transfer, .unreachable("refused")) }
+    harness.end(probe, .unreachable("refused"))
+    harness.pass(.milliseconds(7_500))
+    var waiting = starts(harness.end(try #require(starts(harness.effects).first), .reachable))
+    var inFlight: [Int] = []
+
+    for _ in 0..<3 {
+      inFlight.append(waiting.count)
+      var next: [Transfer] = []
+      for transfer in waiting { next += starts(harness.store(transfer)) }
+      waiting = next
+    }
+
+    #expect(inFlight == [1, 2, 4])
   }
 
   @Test("a destination that is back is met by one request, not by a herd, and without delays")
@@ -52,7 +76,7 @@ struct SchedulerConnectionTests {
     var (harness, transfers, probe) = suspicious()
     for transfer in transfers { harness.end(transfer, .unreachable("refused")) }
     harness.end(probe, .unreachable("refused"))
-    harness.pass(.seconds(5))
+    harness.pass(.milliseconds(7_500))
     let next = try #require(starts(harness.effects).first)
 
     harness.end(next, .reachable)

@@ -85,7 +85,7 @@ struct SchedulerRetryTests {
     #expect(harness.store(transfer).isEmpty)
   }
 
-  @Test("Retry-After holds for the whole destination, up to its cap", arguments: [5, 7_200])
+  @Test("Retry-After holds for the whole destination, up to its cap, and a little longer by chance", arguments: [5, 7_200])
   func retryAfter(seconds: Int64) throws {
     var harness = SchedulerHarness()
     harness.restore(1, pending: [0..<1])
@@ -96,9 +96,24 @@ struct SchedulerRetryTests {
     #expect(starts(harness.effects).isEmpty)
     harness.pass(.seconds(min(seconds, 3_600)) - .seconds(1))
     #expect(starts(harness.effects).isEmpty)
-    harness.pass(.seconds(1))
+    harness.pass(.milliseconds(seconds > 3_600 ? 1_000 : 1_000 + seconds * 500))
 
     #expect(starts(harness.effects).count == 1)
+  }
+
+  @Test("machines that were asked to wait together come back one after the other")
+  func retryAfterSpreads() throws {
+    let moments = try (1...100).map { seed in
+      var harness = SchedulerHarness(seed: UInt64(seed))
+      harness.restore(1, pending: [0..<1])
+      let transfer = try #require(starts(harness.effects).first)
+      harness.restore(2, pending: [0..<1])
+      harness.end(transfer, .throttled("429", after: .seconds(60)))
+      return try #require(harness.scheduler.deadline)
+    }
+
+    #expect(Set(moments).count == 100)
+    #expect(moments.allSatisfy { .seconds(60) <= $0 - Instant(nanoseconds: 0) && $0 - Instant(nanoseconds: 0) <= .seconds(90) })
   }
 
   @Test("many sessions failing in a row rest together")

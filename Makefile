@@ -33,9 +33,10 @@ simulate:  ## the uploader against simulated faults: SEEDS=100000, or SEED=26 TR
 mutations:  ## plants bugs into the core one by one; the simulation must find each (half an hour)
 	python3 Tests/Mutations/run.py
 
-bench:  ## measure beside passthrough_ll and rclone, as JSON lines: SIZE=2G REPS=3 PEERS=reelfs,rclone
+bench:  ## measure beside passthrough_ll and rclone, and under a million queued chunks, as JSON lines: SIZE=2G REPS=3 PEERS=reelfs,rclone
 	swift build -c release --product reelfs
 	REELFS=$(REELFS) python3 Tests/Bench/bench.py
+	REELFS=$(REELFS) python3 Tests/Bench/backlog.py
 
 clean:  ## remove what was built; recordings and state stay
 	rm -rf .build

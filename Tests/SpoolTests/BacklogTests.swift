@@ -91,7 +91,7 @@ struct BacklogTests {
       try harness.write(take, 0, [UInt8](repeating: 1, count: 5 * mebibyte + 7))
       take.flush()
       // What the uploader has drained and not recorded yet: chunk 5 with its 7 bytes.
-      let drained = harness.inbox.drain(now: harness.clock.now)
+      let drained = harness.drain()
       try harness.spool.journal.record([
         .registered(take.session, SessionFacts(path: Array("take".utf8), inode: take.inode)), .opened(take.session),
       ])
@@ -102,7 +102,7 @@ struct BacklogTests {
 
       // It grows again, and the process dies before the uploader has heard of the truncation.
       try harness.write(take, 2 * Int64(mebibyte), [UInt8](repeating: 2, count: 5 * mebibyte))
-      _ = harness.inbox.drain(now: harness.clock.now)
+      _ = harness.drain()
       let (_, events) = try harness.reopen()
 
       #expect(seals(events) == [2, 3, 4, 5, 6], "all that came after is sealed from the file, with its real length")

@@ -82,6 +82,9 @@ final class SpoolHarness {
     recording.endWrite(change, offset: offset, written: Int64(bytes.count))
   }
 
+  /// Takes everything that happened, and records nothing of it.
+  func drain() -> [UploadEvent] { inbox.drain(now: clock.now) }
+
   /// Hands everything that happened to the journal, as the scheduler would.
   @discardableResult
   func record() throws -> [UploadEvent] {

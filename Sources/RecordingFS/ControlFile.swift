@@ -41,9 +41,9 @@ public struct ControlFile: Sendable {
       for session in try sessions(target) { command(.prioritize(session, level.priority)) }
     case .limit(let bytesPerSecond): command(.limit(bytesPerSecond: bytesPerSecond))
     case .flush(let target):
-      for session in try sessions(target) { spool.knownRecording(session)?.flush() }
+      for session in try sessions(target, introduces: false) { spool.knownRecording(session)?.flush() }
       command(.processUploads(nil, force: false))
-    case .evict(let target): spool.evict(try sessions(target))
+    case .evict(let target): spool.evict(try sessions(target, introduces: false))
     case .restart: restart()
     }
   }
@@ -62,8 +62,9 @@ public struct ControlFile: Sendable {
 
   private func command(_ command: ControlCommand) { post(.control(command)) }
 
-  /// The sessions that a target means, introduced to the scheduler.
-  private func sessions(_ target: ControlTarget) throws(Errno) -> [SessionID] {
+  /// The sessions that a target means.
+  /// - Parameter introduces: the scheduler is told something of each of them next.
+  private func sessions(_ target: ControlTarget, introduces: Bool = true) throws(Errno) -> [SessionID] {
     var sessions: [SessionID] = []
     do {
       switch target {
@@ -83,7 +84,7 @@ public struct ControlFile: Sendable {
       }
     }
     if sessions.isEmpty, target != .all { throw .noSuchFileOrDirectory }
-    for session in sessions { spool.introduce(session) }
+    if introduces { for session in sessions { spool.introduce(session) } }
     return sessions
   }
 }

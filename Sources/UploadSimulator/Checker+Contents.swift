@@ -39,6 +39,9 @@ extension Checker {
     case .synced(let session, let revision):
       forgetful.remove(session)
       checkWhole(session, revision, world)
+    case .failureCleared(let session):
+      // A refused recording that changed, or was asked about, gets another chance at once.
+      failedAt[session] = nil
     default: break
     }
   }

@@ -17,6 +17,8 @@ struct Connection: Sendable {
 
   var state = State.online
   var probe: TransferID?
+  /// It was full and is tried again: until it has taken something, that it is full is all that is known.
+  var stillFull: String?
   /// While offline or blocked: when to look again.
   var nextProbe: Instant?
   var lastProbe: Instant?
@@ -36,7 +38,7 @@ struct Connection: Sendable {
 
   var visibleState: ConnectionState {
     switch state {
-    case .online, .suspect: .online
+    case .online, .suspect: stillFull.map { .blocked(.full, $0) } ?? .online
     case .offline(let message): .offline(message)
     case .blocked(let reason, let message): .blocked(reason, message)
     }
@@ -86,6 +88,8 @@ extension UploadScheduler {
     switch connection.state {
     case .online, .suspect: break
     case .offline: effects.append(.announce(.connectionRestored))
+    // A probe needs no room there: only a request tells.
+    case .blocked(.full, let message): connection.stillFull = message
     case .blocked: effects.append(.announce(.uploadResumed))
     }
     connection.state = .online
@@ -100,13 +104,15 @@ extension UploadScheduler {
     case .online, .suspect, .blocked: effects.append(.announce(.connectionLost(message)))
     }
     connection.state = .offline(message)
+    connection.stillFull = nil
     let asked = after.map { RetryDelay.afterAsked($0, policy: policy, using: &generator) } ?? .zero
     connection.nextProbe = now + max(RetryDelay.probe(policy: policy, using: &generator), asked)
     forgiveSuspects()
   }
 
   mutating func becameBlocked(_ reason: BlockReason, _ message: String) {
-    let wasBlocked = if case .blocked = connection.state { true } else { false }
+    let wasBlocked = if case .blocked = connection.state { true } else { connection.stillFull != nil }
+    connection.stillFull = nil
     connection.state = .blocked(reason, message)
     connection.suspects = []
     if !wasBlocked {
@@ -116,7 +122,9 @@ extension UploadScheduler {
       connection.nextProbe = nil
     }
     guard connection.probe == nil, connection.nextProbe == nil else { return }
-    connection.nextProbe = now + policy.blockedCheckInterval
+    // Credentials and addresses wait for a person who then says `reelfs retry`; a disk is cleared by whoever cares for it,
+    // and nobody there knows of us. One request in a minute costs nothing.
+    connection.nextProbe = now + (reason == .full ? min(policy.retryMax, policy.blockedCheckInterval) : policy.blockedCheckInterval)
   }
 
   /// Nobody was there: the failures were not the sessions' own, so none of them has to wait longer for it.

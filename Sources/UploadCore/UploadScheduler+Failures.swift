@@ -50,6 +50,10 @@ extension UploadScheduler {
     connection.window = min(policy.parallel, connection.window * 2)
     connection.failures = 0
     connection.lastFailed = nil
+    if connection.stillFull != nil {
+      connection.stillFull = nil
+      effects.append(.announce(.uploadResumed))
+    }
     // Somebody is there after all.
     if case .offline = connection.state { probeSoon() }
     forgetDelay(of: session)

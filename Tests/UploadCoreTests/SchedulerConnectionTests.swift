@@ -175,6 +175,35 @@ struct SchedulerConnectionTests {
     #expect(starts(harness.effects).map(\.request) == [transfer.request])
   }
 
+  @Test("a full destination is tried with one request every longest delay, which is news only when it takes something")
+  func full() throws {
+    var harness = SchedulerHarness()
+    harness.restore(1, pending: [0..<9])
+    var transfer = try #require(starts(harness.effects).first)
+    harness.end(transfer, .blocked(.full, "507"))
+    #expect(notices(harness.effects) == [.uploadPaused("507")])
+
+    for _ in 0..<3 {
+      harness.pass(.seconds(59))
+      #expect(starts(harness.effects).isEmpty)
+      harness.pass(.seconds(1))
+      let probe = try #require(starts(harness.effects).first)
+      harness.end(probe, .reachable)
+      #expect(notices(harness.effects).isEmpty)
+      #expect(harness.scheduler.summary.connection == .blocked(.full, "507"))
+      #expect(starts(harness.effects).count == 1)
+      transfer = try #require(starts(harness.effects).first)
+      harness.end(transfer, .blocked(.full, "507"))
+      #expect(notices(harness.effects).isEmpty)
+    }
+
+    harness.pass(.seconds(60))
+    harness.end(try #require(starts(harness.effects).first), .reachable)
+    harness.store(try #require(starts(harness.effects).first))
+    #expect(notices(harness.effects).contains(.uploadResumed))
+    #expect(harness.scheduler.summary.connection == .online)
+  }
+
   @Test("work that was refused with the whole destination is not the session's failure")
   func blockedIsNobodysFailure() throws {
     var harness = SchedulerHarness()

@@ -38,7 +38,8 @@ public final class ChunkFetcher: Sendable {
     case .answered(let answer) where answer.status == 200: return answer.body
     case .answered(let answer):
       throw FetchError(
-        "\(destination.baseURL) answered \(answer.status): \(answer.words ?? "")", isFinal: answer.status < 500)
+        "\(destination.baseURL) answered \(answer.status): \(answer.words ?? "")", isFinal: answer.status < 500,
+        isMissing: answer.status == 404)
     case .failed(_, let words): throw FetchError(words)
     case .stalled: throw FetchError("no byte moved for \(stallTimeout.nanoseconds / 1_000_000_000) s")
     case .endless: throw FetchError("the answer is longer than a chunk", isFinal: true)
@@ -51,9 +52,12 @@ public struct FetchError: Error, Sendable, Equatable, CustomStringConvertible {
   public let description: String
   /// Trying again will not help.
   let isFinal: Bool
+  /// The destination is there and does not have it.
+  public let isMissing: Bool
 
-  init(_ description: String, isFinal: Bool = false) {
+  init(_ description: String, isFinal: Bool = false, isMissing: Bool = false) {
     self.description = description
     self.isFinal = isFinal
+    self.isMissing = isMissing
   }
 }

@@ -28,24 +28,32 @@ public final class BackgroundDigests: Sendable {
     }
   }
 
-  /// After a power cut: chunks of recordings that were open then are compared with the digests they were stored under;
-  /// one that differs is sent again as it is on the disk.
-  public func add(openAtPowerCut session: SessionID) {
+  /// After a power cut: what the journal calls stored is compared with what lies on the disk; bytes that the disk has lost
+  /// are fetched back, as soon as the destination gives them.
+  public func add(unchecked session: SessionID) {
     thread.add { [self] in
-      guard let row = (try? spool.journal.session(session)) ?? nil,
-        let recording = try? spool.tree.reading({ () throws(SpoolError) in
-          try spool.open(row.inode, forWriting: true)
-        })
-      else { return }
-      defer { recording.closed(forWriting: true) }
-      for index in 0..<row.storedThrough where !mustStop.load(ordering: .relaxed) {
-        guard let stored = (try? spool.journal.storedDigest(ChunkID(session, index))) ?? nil else { continue }
-        let start = Int64(index) * Int64(ChunkLayout.chunkBytes)
-        let bytes = (try? Backing.read(recording.descriptor, at: start, count: stored.bytes)) ?? []
-        if ChunkDigest(bytes: SHA256.hash(data: bytes)) == stored.digest { continue }
-        try? recording.resend(index)
+      while !mustStop.load(ordering: .relaxed) {
+        do {
+          if let row = try spool.journal.session(session) { try check(row) }
+          if !mustStop.load(ordering: .relaxed) { try spool.journal.setChecked(session) }
+          return
+        } catch SpoolError.missing {
+          // Deleted meanwhile.
+          try? spool.journal.setChecked(session)
+          return
+        } catch {
+          // The destination is away, or the disk is full: the seed's interval between two looks.
+          thread.rest(seconds: 5)
+        }
       }
     }
+  }
+
+  private func check(_ row: SessionRow) throws(SpoolError) {
+    let recording = try spool.tree.reading { () throws(SpoolError) in try spool.open(row.inode, forWriting: false) }
+    defer { recording.closed(forWriting: false) }
+    guard recording.session == row.session else { throw .missing }
+    try recording.regainAll { mustStop.load(ordering: .relaxed) }
   }
 
   /// A new journal knows nothing of this recording's evicted chunks: they are fetched back, as soon as the destination
@@ -75,14 +83,14 @@ public final class BackgroundDigests: Sendable {
     var hash = SHA256()
     var offset: Int64 = 0
     while offset < row.size {
-      guard !mustStop.load(ordering: .relaxed), recording.evictedCount == 0,
+      guard !mustStop.load(ordering: .relaxed), recording.isWhole,
         let bytes = try? Backing.read(recording.descriptor, at: offset, count: ChunkLayout.chunkBytes), !bytes.isEmpty
       else { return nil }
       hash.update(data: bytes)
       offset += Int64(bytes.count)
     }
     // An eviction in between would have made holes of it.
-    return offset == row.size && recording.evictedCount == 0 ? Array(hash.finalize()) : nil
+    return offset == row.size && recording.isWhole ? Array(hash.finalize()) : nil
   }
 }
 

@@ -227,8 +227,22 @@ public enum Backing {
   /// nil when the file has no such attribute, or its file system has none at all.
   static func attribute(_ name: String, of file: FileDescriptor) -> String? {
     var buffer = [UInt8](repeating: 0, count: 256)
-    let count = fgetxattr(file.rawValue, name, &buffer, buffer.count)
+    var count = fgetxattr(file.rawValue, name, &buffer, buffer.count)
+    if count < 0, Glibc.errno == ERANGE {
+      // XATTR_SIZE_MAX: no value is larger.
+      buffer = [UInt8](repeating: 0, count: 65_536)
+      count = fgetxattr(file.rawValue, name, &buffer, buffer.count)
+    }
     return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+  }
+
+  /// An id of the mount that holds `path`, never used again while the machine runs; 0 on kernels before 6.8.
+  static func uniqueMountID(of path: [UInt8]) -> UInt64 {
+    // STATX_MNT_ID_UNIQUE and stx_mnt_id (statx(2)), whatever the headers know.
+    let (wanted, place) = (UInt32(0x4000), 0x90)
+    var raw = statx()
+    guard with(path, { clinux_statx(AT_FDCWD, $0, 0, wanted, &raw) }) == 0, raw.stx_mask & wanted != 0 else { return 0 }
+    return withUnsafeBytes(of: &raw) { $0.load(fromByteOffset: place, as: UInt64.self) }
   }
 }
 

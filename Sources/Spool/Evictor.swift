@@ -38,6 +38,8 @@ public final class Evictor: @unchecked Sendable {
   /// Whether chunks are visibly on their way to the destination: then it is worth waiting.
   private let isStoring: @Sendable () -> Bool
   private let limitNow = Atomic<Int64>(Int64.max)
+  /// When it was last computed, in nanoseconds.
+  private let limitMoment = Atomic<Int64>(Int64.min / 2)
   private let condition = NSCondition()
   private var waiters = 0
   private var rounds = 0
@@ -53,6 +55,8 @@ public final class Evictor: @unchecked Sendable {
 
   /// A recorder's own buffers bridge about this long.
   static let waitMax = 2.0
+  /// A writer looks at the disk again after so many nanoseconds: 50 looks a second cost nothing.
+  private static let limitAge: Int64 = 20_000_000
   /// Chunks given up in one round: one commit and one sync each.
   private static let batch = 64
   /// Reads ahead that wait: more are dropped, they are only a convenience.
@@ -85,7 +89,10 @@ public final class Evictor: @unchecked Sendable {
 
   /// Returns when the spool may grow by `growth` bytes. - Throws: `.noSpace`.
   func makeRoom(_ growth: Int64) throws(SpoolError) {
-    guard growth > 0, spool.usage.bytes + growth > limit else { return }
+    guard growth > 0 else { return }
+    // Others fill the disk too: room is made before a write finds it full, for that write could only fail.
+    if limit < .max, spool.clock.now.nanoseconds - limitMoment.load(ordering: .relaxed) > Self.limitAge { updateLimit() }
+    guard spool.usage.bytes + growth > limit else { return }
     condition.lock()
     defer { condition.unlock() }
     let deadline = Date(timeIntervalSinceNow: Self.waitMax)
@@ -147,6 +154,7 @@ public final class Evictor: @unchecked Sendable {
       // A read ahead that fails is tried again by the reader itself, which then gets the error.
       for (recording, indexes) in wanted { try? recording.hydrate(indexes) }
       for session in askedNow { evictWhole(session) }
+      spool.journal.keepSafe()
       let freed = round(isPressed: isPressed)
       condition.lock()
       rounds += 1
@@ -198,5 +206,6 @@ public final class Evictor: @unchecked Sendable {
       limit = min(limit, spool.usage.bytes + Int64(clamping: available) - Int64(clamping: whole / 20))
     }
     limitNow.store(max(0, limit), ordering: .relaxed)
+    limitMoment.store(spool.clock.now.nanoseconds, ordering: .relaxed)
   }
 }

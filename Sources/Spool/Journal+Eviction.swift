@@ -2,7 +2,6 @@ public import UploadCore
 internal import UploadProtocol
 internal import Foundation
 internal import GRDB
-internal import Glibc
 
 // Which stored chunks may lose their local bytes, and which have.
 extension Journal {
@@ -59,7 +58,11 @@ extension Journal {
         return db.changesCount > 0
       }
     }
-    try makeDurable()
+    do { try makeDurable() } catch {
+      // Their bytes stay, and a read must find them here.
+      for index in evicted { try? hydrated(ChunkID(session, index)) }
+      throw error
+    }
     return evicted
   }
 
@@ -110,14 +113,5 @@ extension Journal {
         WHERE c.state = 2 AND s.is_synced = 1
         """
     return try read { try Int64.fetchOne($0, sql: sql) ?? 0 }
-  }
-
-  /// Makes every commit so far survive a power cut: WAL frames are checksummed, so what has reached the disk counts.
-  public func makeDurable() throws(JournalError) {
-    let descriptor = open(path + "-wal", O_RDONLY | O_CLOEXEC)
-    // No WAL: everything is in the database, which the checkpoint has synced.
-    guard descriptor >= 0 else { return }
-    defer { Glibc.close(descriptor) }
-    guard fdatasync(descriptor) == 0 else { throw JournalError("cannot sync \(path)-wal: \(String(cString: strerror(errno)))") }
   }
 }

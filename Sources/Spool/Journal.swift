@@ -17,13 +17,20 @@ public final class Journal: Sendable {
   /// Called on the uploader thread for each `finished` that has been recorded.
   let onFinished = Mutex<(@Sendable (SessionID) -> Void)?>(nil)
 
-  /// The machine was switched off, or crashed, while the journal was in use.
-  public let followsPowerCut: Bool
+  let reserve: JournalReserve
+  let log = Mutex(Log())
+  /// Stored chunks have been recorded since the log was last synced.
+  let hasNewReceipts = Atomic(false)
+  let unchecked: Mutex<Set<SessionID>>
 
   /// Opens or creates the journal. WAL with `synchronous = NORMAL`: a commit survives the death of the process;
   /// `makeDurable` makes all earlier commits survive a power cut.
   public init(path: String) throws(JournalError) {
     self.path = path
+    reserve = JournalReserve(journal: path)
+    reserve.makeRoomToBegin()
+    // SQLite makes it when it opens the journal.
+    let logWasThere = access(path + "-wal", F_OK) == 0
     var configuration = Configuration()
     configuration.maximumReaderCount = 4
     configuration.busyMode = .timeout(5)
@@ -36,22 +43,30 @@ public final class Journal: Sendable {
         throw JournalError("it was written by a newer reelfs")
       }
       try Schema.migrator.migrate(pool)
-      followsPowerCut = try Self.beginUse(pool)
+      try Self.beginUse(pool, path: path, logWasThere: logWasThere)
+      unchecked = Mutex(try Self.uncheckedSessions(pool))
       self.pool = pool
-    } catch let error as JournalError {
-      throw error
     } catch {
-      throw JournalError("\(error)")
+      throw Self.translated(error)
     }
+    reserve.make()
   }
 
+  deinit { log.withLock { if $0.descriptor >= 0 { Glibc.close($0.descriptor) } } }
+
   /// Opens the journal; one that cannot be used (damaged, or of a newer version) is set aside and a new one begun, which
-  /// recovery fills from the spool.
+  /// recovery fills from the spool. One that only cannot be had now, because its disk is full or failing, stays.
   /// - Returns: the journal, and a sentence about what was set aside.
   public static func openOrBegin(path: String) throws(JournalError) -> (Journal, notice: String?) {
     do {
       return (try Journal(path: path), nil)
     } catch {
+      if error.kind == .full {
+        // The reserve is for this as well.
+        if JournalReserve(journal: path).giveUp() { return (try Journal(path: path), nil) }
+        throw JournalError("there is no space left for the journal \(path); free some and mount again", .full)
+      }
+      if error.kind == .disk { throw error }
       let aside = path + ".set-aside-" + String(Int(wallClock))
       for suffix in ["", "-wal", "-shm"] { rename(path + suffix, aside + suffix) }
       let journal = try Journal(path: path)
@@ -59,30 +74,20 @@ public final class Journal: Sendable {
     }
   }
 
-  /// Notes which boot of the machine uses the journal. After a power cut its pages are checked first.
-  /// - Returns: whether there was one.
-  private static func beginUse(_ pool: DatabasePool) throws -> Bool {
-    let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? ""
-    return try pool.write { db in
-      // Seals that were on their way died with the last process.
-      try db.execute(sql: "DELETE FROM truncations")
-      let last = try String.fetchOne(db, sql: "SELECT value FROM settings WHERE name = 'in_use_by_boot'")
-      try db.execute(
-        sql: "INSERT OR REPLACE INTO settings (name, value) VALUES ('in_use_by_boot', ?)", arguments: [boot])
-      guard let last, last != boot else { return false }
-      let verdict = try String.fetchOne(db, sql: "PRAGMA quick_check(1)")
-      if verdict != "ok" { throw JournalError("it is damaged: \(verdict ?? "no answer to quick_check")") }
-      return true
+  /// Runs one write transaction and translates GRDB's errors. On a full disk it is tried again with what can be made free.
+  func write<T>(_ body: (Database) throws -> T) throws(JournalError) -> T {
+    var attempt = 0
+    while true {
+      do { return try pool.write(body) } catch {
+        let failure = Self.translated(error)
+        attempt += 1
+        guard failure.kind == .full, makeSpace(attempt: attempt) else { throw failure }
+      }
     }
   }
 
-  /// Runs one write transaction and translates GRDB's errors.
-  func write<T>(_ body: (Database) throws -> T) throws(JournalError) -> T {
-    do { return try pool.write(body) } catch { throw JournalError("\(error)") }
-  }
-
   func read<T>(_ body: (Database) throws -> T) throws(JournalError) -> T {
-    do { return try pool.read(body) } catch { throw JournalError("\(error)") }
+    do { return try pool.read(body) } catch { throw Self.translated(error) }
   }
 
   /// Copies the WAL into the database when it has grown past 4,096 pages (16 MiB). Called on the uploader thread between
@@ -94,8 +99,13 @@ public final class Journal: Sendable {
   }
 
   /// Everything in one file, for a clean end.
-  public func close() {
-    _ = try? pool.write { try $0.execute(sql: "DELETE FROM settings WHERE name = 'in_use_by_boot'") }
+  /// - Parameter isSynced: the recordings are on the disk; otherwise the next start looks what a power cut took.
+  public func close(isSynced: Bool = true) {
+    let sql =
+      isSynced
+      ? "DELETE FROM settings WHERE name = 'in_use_by_boot'"
+      : "UPDATE settings SET value = '\(Self.notSynced)' WHERE name = 'in_use_by_boot'"
+    _ = try? pool.write { try $0.execute(sql: sql) }
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
     try? pool.close()
   }
@@ -110,7 +120,10 @@ extension Journal: UploadJournal {
     try write { db in
       for fact in facts { try FactWriter(db: db, now: now).apply(fact) }
     }
-    if facts.contains(where: { if case .stored = $0 { true } else { false } }) { progress.signal() }
+    if facts.contains(where: { if case .stored = $0 { true } else { false } }) {
+      hasNewReceipts.store(true, ordering: .relaxed)
+      progress.signal()
+    }
     guard let onFinished = onFinished.withLock({ $0 }) else { return }
     for case .finished(let session, _) in facts { onFinished(session) }
   }

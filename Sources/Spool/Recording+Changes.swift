@@ -106,7 +106,7 @@ extension Recording {
         guard !state.isRemoved, state.tracker != nil else { return nil }
         let now = spool.clock.now
         let change = begin(&state.tracker!, now)
-        missing = change.touching(state.evicted)
+        missing = change.touching(state.evicted) + change.touching(state.unchecked)
         if !missing.isEmpty {
           undo(&state.tracker!, change, now)
           state.tracker!.abandon(change.reopen)
@@ -152,6 +152,7 @@ extension Recording {
           state.withLock { state in
             state.tracker?.didDrop(from: count, base: base)
             state.evicted.removeAll(from: count)
+            state.unchecked.removeAll(from: count)
             spool.post(.event(.truncated(session, chunkCount: count, base: base)))
           }
           try? unmark(state.withLock { $0.marked.indexes.filter { $0 >= count } })
@@ -163,7 +164,7 @@ extension Recording {
         state.tracker!.abandon(change.reopen)
         undo(&state.tracker!, change, spool.clock.now)
       }
-      throw .journal(error.message)
+      throw SpoolError(error)
     }
   }
 

@@ -16,8 +16,8 @@ extension Recording {
   public func pin(offset: Int64, count: Int64) throws(SpoolError) {
     while true {
       let missing = state.withLock { state -> [Int] in
-        let missing = state.evicted.count == 0 ? [] : ChunkLayout.indexes(offset: offset, count: count)
-          .filter { state.evicted.contains($0) }
+        let missing = state.isWhole ? [] : ChunkLayout.indexes(offset: offset, count: count)
+          .filter { state.evicted.contains($0) || state.unchecked.contains($0) }
         if missing.isEmpty { state.readers += 1 }
         return missing
       }
@@ -29,17 +29,12 @@ extension Recording {
 
   public func unpin() { state.withLock { $0.readers -= 1 } }
 
-  /// Chunks whose bytes are not here.
-  public var evictedCount: Int { state.withLock { $0.evicted.count } }
+  /// Every byte is here, and what lies here is what was written.
+  var isWhole: Bool { state.withLock { $0.isWhole } }
 
-  /// Whether a byte that only looks like a hole lies at `offset`.
-  public func isEvicted(at offset: Int64) -> Bool {
-    state.withLock { $0.evicted.contains(Int(offset / Int64(ChunkLayout.chunkBytes))) }
-  }
-
-  /// SEEK_DATA and SEEK_HOLE: an evicted chunk is data, whatever the local disk says.
+  /// SEEK_DATA and SEEK_HOLE: a chunk that is not here is data, whatever the local disk says.
   public func seek(offset: Int64, whence: Int32) throws(SpoolError) -> Int64 {
-    if evictedCount == 0 { return try Backing.seek(descriptor, offset: offset, whence: whence) }
+    if isWhole { return try Backing.seek(descriptor, offset: offset, whence: whence) }
     let size = try Backing.status(descriptor).size
     guard offset < size else { throw .io(.noSuchAddressOrDevice, what: "lseek") }
     // As a file system without holes answers: all is data, and the only hole is at the end.
@@ -48,14 +43,22 @@ extension Recording {
 
   func loadEvicted() throws(SpoolError) {
     guard state.withLock({ !$0.isEvictionKnown }) else { return }
-    let marked = Backing.attribute(Backing.evictedAttribute, of: descriptor).flatMap { ChunkSet(text: $0) } ?? ChunkSet()
-    let evicted: ChunkSet
-    do { evicted = try spool.journal.evictedIndexes(of: session, marked: marked) } catch { throw .journal(error.message) }
-    state.withLock { state in
-      guard !state.isEvictionKnown else { return }
-      state.isEvictionKnown = true
-      state.evicted = evicted
-      state.marked = marked
+    try hydrating.withLock { _ throws(SpoolError) in
+      guard state.withLock({ !$0.isEvictionKnown }) else { return }
+      let marked = Backing.attribute(Backing.evictedAttribute, of: descriptor).flatMap { ChunkSet(text: $0) } ?? ChunkSet()
+      let (evicted, unchecked): (ChunkSet, ChunkSet)
+      let mustCheck = spool.journal.uncheckedSessions.contains(session)
+      do throws(JournalError) {
+        evicted = try spool.journal.evictedIndexes(of: session, marked: marked)
+        unchecked = mustCheck ? try spool.journal.storedChunks(of: session) : ChunkSet()
+      } catch { throw SpoolError(error) }
+      if mustCheck { try regainLength() }
+      state.withLock { state in
+        state.isEvictionKnown = true
+        state.evicted = evicted
+        state.unchecked = unchecked
+        state.marked = marked
+      }
     }
   }
 
@@ -76,18 +79,41 @@ extension Recording {
         let kept = Set(candidates).subtracting(gone)
         state.withLock { state in for index in kept { state.evicted.remove(index) } }
       }
-      do throws(JournalError) { gone = try spool.journal.evict(session, candidates) } catch { throw .journal(error.message) }
-      // The tree knows it too: a journal that is lost must not make holes look like silence.
-      let marked = state.withLock { state in
-        for index in gone { state.marked.insert(index) }
-        return state.marked
+      do throws(JournalError) { gone = try spool.journal.evict(session, candidates) } catch { throw SpoolError(error) }
+      do throws(SpoolError) { try giveUp(gone) } catch {
+        // They are all here still: a read must not ask the destination for them.
+        for index in gone { try? spool.journal.hydrated(ChunkID(session, index)) }
+        gone = []
+        throw error
       }
-      try mark(marked)
-      let size = try Backing.status(descriptor).size
-      for index in gone { try punch(index, size: size) }
       account()
       return gone.count
     }
+  }
+
+  /// Punches chunks out that the journal calls evicted. - Throws: when the bytes of none of them are gone.
+  private func giveUp(_ chunks: [Int]) throws(SpoolError) {
+    guard let first = chunks.first else { return }
+    let size = try Backing.status(descriptor).size
+    let before = state.withLock { $0.marked }
+    let marked = state.withLock { state in
+      for index in chunks { state.marked.insert(index) }
+      return state.marked
+    }
+    // The tree knows it too: a journal that is lost must not make holes look like silence.
+    do throws(SpoolError) { try mark(marked) } catch {
+      // On a full disk the first chunk's own blocks make room for the attribute; a longer attribute than the file system
+      // takes must not cost a byte.
+      guard error == .noSpace, (try? spool.space())?.blocksFree == 0 else {
+        state.withLock { $0.marked = before }
+        throw error
+      }
+      try punch(first, size: size)
+      try? mark(marked)
+    }
+    state.withLock { state in for index in chunks { state.unchecked.remove(index) } }
+    // What cannot be punched now only takes room: it is read back from the destination all the same.
+    for index in chunks { try? punch(index, size: size) }
   }
 
   /// Chunks that are about to change are not only at the destination any more.
@@ -122,7 +148,7 @@ extension Recording {
     for index in state.withLock({ $0.evicted.indexes }) {
       do throws(JournalError) {
         if try spool.journal.evictedChunk(ChunkID(session, index)) != nil { continue }
-      } catch { throw .journal(error.message) }
+      } catch { throw SpoolError(error) }
       try hydrate([index])
       try resend(index)
     }
@@ -136,16 +162,24 @@ extension Recording {
       descriptor, mode: FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset: start, count: Int64(count))
   }
 
-  /// Fetches evicted chunks back, verified against the journal's digests.
+  /// Fetches evicted chunks back, verified against the journal's digests, and those that a power cut took.
   func hydrate(_ indexes: [Int]) throws(SpoolError) {
     for index in indexes {
       try hydrating.withLock { _ throws(SpoolError) in
-        guard state.withLock({ $0.evicted.contains(index) }) else { return }
+        guard state.withLock({ $0.evicted.contains(index) }) else {
+          if state.withLock({ $0.unchecked.contains(index) }) { try regain(index) }
+          return
+        }
         let chunk = ChunkID(session, index)
         let bytes = try verifiedBytes(of: chunk)
         try Backing.write(bytes, to: descriptor, at: Int64(index) * Int64(ChunkLayout.chunkBytes))
-        do throws(JournalError) { try spool.journal.hydrated(chunk) } catch { throw .journal(error.message) }
-        state.withLock { $0.evicted.remove(index) }
+        // Or a power cut would leave a hole of which the journal says that it is stored and here.
+        try synchronizeBacking(dataOnly: true)
+        do throws(JournalError) { try spool.journal.hydrated(chunk) } catch { throw SpoolError(error) }
+        state.withLock { state in
+          state.evicted.remove(index)
+          state.unchecked.remove(index)
+        }
         account()
       }
     }
@@ -174,7 +208,7 @@ extension Recording {
   /// A reader that needed one evicted chunk will want the next ones.
   private func prefetch(after index: Int) {
     let next = state.withLock { state in
-      (index + 1..<index + 1 + Self.readAhead).filter { state.evicted.contains($0) }
+      (index + 1..<index + 1 + Self.readAhead).filter { state.evicted.contains($0) || state.unchecked.contains($0) }
     }
     if !next.isEmpty { spool.prefetch(self, next) }
   }

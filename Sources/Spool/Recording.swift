@@ -20,6 +20,8 @@ public final class Recording: Sendable {
   let hydrating = Mutex<Void>(())
   /// Held while the journal reopens or drops chunks of this recording.
   let rewriting = Mutex<Void>(())
+  /// Held while the backing file is synced; why that failed, until nobody has the recording open any more.
+  private let synchronizing = Mutex<SpoolError?>(nil)
 
   struct State {
     /// Loaded when the first writer comes.
@@ -46,11 +48,15 @@ public final class Recording: Sendable {
     var isEvictionKnown = false
     /// Chunks that the backing file's attribute names as evicted: may be here again, but have not changed since.
     var marked = ChunkSet()
+    /// Stored chunks that have not been compared with the disk since a power cut.
+    var unchecked = ChunkSet()
     /// Reads under way: nothing is evicted meanwhile.
     var readers = 0
     /// Bytes on the local disk when last looked at, and whether they are in the spool's usage.
     var accounted: Int64 = 0
     var isCounted = false
+
+    var isWhole: Bool { evicted.isEmpty && unchecked.isEmpty }
 
     /// The journal knows all that was posted of this recording.
     var isQuiet: Bool { writers == 0 && settledOpening == openings && unrecordedFinishes == 0 }
@@ -93,8 +99,10 @@ public final class Recording: Sendable {
 
   /// The last writer's going seals what is open and begins the settle time.
   public func closed(forWriting wrote: Bool) {
+    var isLast = false
     let settling = state.withLock { state -> Int? in
       state.handles -= 1
+      isLast = state.handles == 0
       guard wrote else { return nil }
       state.writers -= 1
       guard state.writers == 0, !state.isRemoved else { return nil }
@@ -102,6 +110,8 @@ public final class Recording: Sendable {
       sealAll(&state)
       return state.openings
     }
+    // Whoever opens it now begins anew, as on a disk.
+    if isLast { synchronizing.withLock { $0 = nil } }
     if let settling { spool.settle(self, opening: settling) }
     spool.handleClosed(self)
   }
@@ -151,8 +161,20 @@ public final class Recording: Sendable {
   /// fsync(2): when it returns, a power cut of this machine loses nothing that was written before. The journal comes first:
   /// what it vouches for must not be newer than what it knows.
   public func synchronize(dataOnly: Bool) throws(SpoolError) {
-    do { try spool.journal.makeDurable() } catch { throw .journal(error.message) }
-    try Backing.synchronize(descriptor, dataOnly: dataOnly)
+    do { try spool.journal.makeDurable() } catch { throw SpoolError(error) }
+    try synchronizeBacking(dataOnly: dataOnly)
+  }
+
+  /// Syncs the backing file. A sync that failed makes every later one of these handles fail as well: the kernel tells of an
+  /// error once, calls the pages clean that it could not write, and would answer the next sync that all is well.
+  func synchronizeBacking(dataOnly: Bool) throws(SpoolError) {
+    try synchronizing.withLock { failure throws(SpoolError) in
+      if let failure { throw failure }
+      do throws(SpoolError) { try Backing.synchronize(descriptor, dataOnly: dataOnly) } catch {
+        failure = error
+        throw error
+      }
+    }
   }
 
   /// Seals what is open and returns when everything written before the call is stored at the destination, or the recording
@@ -165,7 +187,7 @@ public final class Recording: Sendable {
       if state.withLock({ $0.tracker?.isSealed ?? true }) {
         do {
           if try spool.journal.isStored(session, chunks: count) { return }
-        } catch { throw .journal(error.message) }
+        } catch { throw SpoolError(error) }
       }
       spool.progress.wait()
     }

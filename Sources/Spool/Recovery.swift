@@ -1,6 +1,6 @@
 internal import Glibc
 public import UploadCore
-public import UploadProtocol
+internal import UploadProtocol
 
 /// Brings journal and spool together after a start: the tree is right about names and bytes, the journal about what is
 /// stored. Costs one look at each file, and reads no recording.
@@ -12,6 +12,8 @@ public struct Recovery {
     public var unfinished = 0
     public var renamed = 0
     public var deleted = 0
+    /// Recordings to be compared with the disk, because the machine or its disk was switched off.
+    public var unchecked = 0
 
     public var description: String {
       var parts = ["\(recordings) recordings in the spool"]
@@ -19,14 +21,13 @@ public struct Recovery {
       if unknown > 0 { parts.append("\(unknown) new to the journal") }
       if renamed > 0 { parts.append("\(renamed) renamed") }
       if deleted > 0 { parts.append("\(deleted) gone") }
+      if unchecked > 0 { parts.append("\(unchecked) to be checked after a power cut") }
       return parts.joined(separator: ", ")
     }
   }
 
   private let spool: Spool
   public private(set) var report = Report()
-  /// Recordings that were open when reelfs ended.
-  public private(set) var unfinished: [SessionID] = []
   /// Inodes of recordings with evicted chunks that a new journal knows nothing of.
   public private(set) var forgotten: [UInt64] = []
 
@@ -44,6 +45,7 @@ public struct Recovery {
     unseen = Set(try spool.journal.sessionNumbers())
     try walk()
     try finishWalk()
+    report.unchecked = spool.journal.uncheckedSessions.count
     removeOrphans()
     (seen, inodes, unseen) = ([], [], [])
     return restored.map { .restored($0, $1) }
@@ -129,7 +131,6 @@ public struct Recovery {
     // A byte appended just before the end may be all there is to tell: the journal hears of an opening a moment later.
     if row.isOpen || !row.isFinished || row.size != backing.size {
       report.unfinished += 1
-      unfinished.append(session)
       reseal(inode)
     }
   }

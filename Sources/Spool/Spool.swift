@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import CLinux
 internal import Glibc
 internal import Synchronization
 public import SystemPackage
@@ -213,7 +214,7 @@ public final class Spool: Sendable {
         size: size, baseVersion: chunks.baseVersion, handedOff: chunks.handedOff, reopened: chunks.reopened,
         policy: sealPolicy, now: clock.now)
     } catch {
-      throw .journal(error.message)
+      throw SpoolError(error)
     }
   }
 
@@ -222,11 +223,21 @@ public final class Spool: Sendable {
   /// in between.
   public func introduce(_ session: SessionID) { post(.introduction(session)) }
 
+  /// After a power cut, before anybody looks at a size: recordings are as long as they were, as far as the destination has
+  /// them. One that cannot be had now is looked at again when it is opened.
+  public func regainLengths() {
+    for session in journal.uncheckedSessions.sorted() { try? recording(of: session).loadEvicted() }
+  }
+
   /// Starts keeping to the quota.
   public func start() { evictor.start() }
 
   /// Gives up the local bytes of everything these sessions have stored, on the evictor's thread.
   public func evict(_ sessions: [SessionID]) { evictor.evictSoon(sessions) }
+
+  /// Brings every recording to the disk, for a clean end: as after the unmounting of a disk, a power cut then takes nothing.
+  /// - Returns: whether it is there.
+  public func synchronize() -> Bool { syncfs(tree.root.rawValue) == 0 }
 
   /// Ends the evictor's thread after what it has in hand.
   public func stop() { evictor.stop() }

@@ -1,4 +1,5 @@
 public import SystemPackage
+internal import UploadCore
 
 /// What can go wrong between a recording and its spool. errno is chosen in RecordingFS/ErrnoMapping.swift.
 public enum SpoolError: Error, Equatable, Sendable {
@@ -10,6 +11,8 @@ public enum SpoolError: Error, Equatable, Sendable {
   case noSpace
   /// The recording is not there any more.
   case missing
+
+  init(_ error: JournalError) { self = error.kind == .full ? .noSpace : .journal(error.message) }
 }
 
 /// Why a state directory could not be opened; the message says what to do.

@@ -15,7 +15,17 @@ public protocol UploadJournal {
 /// Why the journal could not take facts; the loop starts no transfer until it can.
 public struct JournalError: Error, Equatable, Sendable {
   public let message: String
-  public init(_ message: String) { self.message = message }
+  public let kind: Kind
+
+  public enum Kind: Sendable {
+    /// Its disk has no space left.
+    case full
+    /// Its disk cannot be read or written now; nothing says that the journal is damaged.
+    case disk
+    case other
+  }
+
+  public init(_ message: String, _ kind: Kind = .other) { (self.message, self.kind) = (message, kind) }
 }
 
 /// Turns a request into what is sent, at the moment it is sent. Called on the uploader thread only.

@@ -54,7 +54,9 @@ enum Route: Sendable {
     switch self {
     case .receiver(let destination):
       let fetcher = ChunkFetcher(destination: destination, clock: SystemClock(), stallTimeout: stallTimeout)
-      return { try fetcher.fetch($0) }
+      return { chunk in
+        do { return try fetcher.fetch(chunk) } catch let error as FetchError where error.isMissing { throw SpoolError.missing }
+      }
     case .s3(let store):
       let fetcher = S3Fetcher(store, clock: SystemClock(), stallTimeout: stallTimeout)
       return { try fetcher.fetch($0, remote: try remote($0.session)) }

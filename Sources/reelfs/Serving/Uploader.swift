@@ -69,6 +69,7 @@ final class Uploader: Sendable {
 
   /// Starts the uploader thread; recovery is its first task, while the mount is already served.
   func start() {
+    spool.regainLengths()
     let thread = Thread { [self] in
       do {
         try upload()
@@ -93,7 +94,7 @@ final class Uploader: Sendable {
     wake.wake()
     ended.wait()
     spool.stop()
-    spool.journal.close()
+    spool.journal.close(isSynced: spool.synchronize())
   }
 
   /// Of this thread alone (on Linux, nice values belong to threads): when processors are short, recorders come first. At 5
@@ -134,7 +135,7 @@ final class Uploader: Sendable {
     let restored = try recovery.run()
     if spool.journal.isPausedByUser { controls.post(.control(.pauseAll)) }
     if recovery.report.recordings > 0 { Terminal.say(recovery.report.description) }
-    if spool.journal.followsPowerCut { recovery.unfinished.forEach(digests.add(openAtPowerCut:)) }
+    spool.journal.uncheckedSessions.sorted().forEach(digests.add(unchecked:))
     recovery.forgotten.forEach(digests.add(forgotten:))
     // A thousand at a start; the rest at the next.
     for session in (try? spool.journal.withoutSHA256(max: 1_000)) ?? [] { digests.add(synced: session) }

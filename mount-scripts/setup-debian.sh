@@ -6,7 +6,7 @@ set -euo pipefail
 # What the program is linked against, and what mounts for ordinary users.
 build_packages=(libfuse3-dev fuse3 libsqlite3-dev libcurl4-openssl-dev libzstd-dev pkg-config)
 # The recorders and tools of the demo and the tests.
-test_packages=(ffmpeg sox tcpdump rsync attr openssl e2fsprogs python3)
+test_packages=(ffmpeg sox tcpdump rsync attr openssl e2fsprogs strace curl python3)
 swift_major=6
 swift_minor=2
 

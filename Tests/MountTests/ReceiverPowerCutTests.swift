@@ -1,0 +1,86 @@
+import CLinux
+import Foundation
+import Glibc
+import Testing
+
+/// The receiver's machine is switched off: whatever it gave a receipt for is still there.
+@Suite(
+  "Power cuts of the receiver", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"),
+  .enabled(if: LoopDisk.isAvailable, "needs root, loop devices and mkfs.ext4"))
+struct ReceiverPowerCutTests {
+  /// Bytes that the client's journal calls stored, of a recording.
+  private func stored(_ world: World, _ name: Path) -> Int { max(0, world.number("synced_through", of: name)) }
+
+  @Test("what a receipt was given for survives a power cut of the receiver", arguments: 0..<3)
+  func receipts(seed: Int) async throws {
+    try await withWorld { world in
+      let disk = try LoopDisk("data", in: world, mebibytes: 160)
+      try world.startReceiver()
+      try world.startMount(["--limit", "12M"], to: world.receiverURL)
+      let bytes = noise(12 * mebibyte + 99, seed: UInt64(seed) + 40)
+      let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
+      try file.write(bytes)
+      try Files.write(world.path("small"), noise(700))
+      // An older version of a chunk that is there already, and a recording that was whole.
+      try eventually("some is stored") { stored(world, "take") >= (1 + 2 * seed) * mebibyte }
+      try file.write([1, 2, 3], at: 5)
+      usleep(UInt32(noise(8, seed: UInt64(seed))[0]) * 2_000)
+      try disk.cutPower()
+      try world.stopReceiver(SIGKILL)
+      // Receipts that were under way are in the journal by now, or will never come.
+      try world.wait(for: "paused", of: "take")
+      let through = stored(world, "take")
+      let expected = try Files.read(world.path("take"))
+      try disk.powerUp()
+
+      let (code, report) = try world.reelfs("receive", "--verify", "--data", world.data)
+      #expect(code == 0, "\(report)")
+      let session = try #require(world.attribute("session", of: "take"))
+      try world.startReceiver()
+      for index in 0..<through / mebibyte {
+        // The first chunk has a version that may still be on its way.
+        if index == 0 { continue }
+        let chunk = try world.shell("curl -sf \(world.receiverURL)/upload/sessions/\(session)/chunks/\(index) | sha256sum")
+        let start = index * mebibyte
+        try Files.write(Path(world.folder + "/expected"), Array(expected[start..<start + mebibyte]))
+        #expect(try chunk == world.shell("sha256sum <$DIR/expected"), "chunk \(index) of \(through / mebibyte)")
+      }
+      try file.close()
+      try world.waitUntilSynced("take", "small", seconds: 30)
+      #expect(try world.isIdentical("take"))
+      #expect(try world.isIdentical("small"))
+      try world.endMount()
+      try world.stopReceiver()
+      #expect(try world.reelfs("receive", "--verify", "--data", world.data).code == 0)
+      // Nothing of the interruption is left.
+      #expect(try world.shell("find $DIR/data -name '*.part*' -o -name temp -o -name '*.new*'") == "")
+    }
+  }
+
+  @Test("a whole recording that changes again while the receiver's power is cut stays whole until the change is there")
+  func changedAgain() async throws {
+    try await withWorld { world in
+      let disk = try LoopDisk("data", in: world, mebibytes: 96)
+      try world.startReceiver()
+      try world.startMount(to: world.receiverURL)
+      let bytes = noise(4 * mebibyte)
+      try Files.write(world.path("take"), bytes)
+      try world.waitUntilSynced("take")
+      let whole = try world.received("take")
+      let file = try OpenFile(world.path("take"), O_WRONLY)
+      try file.write(noise(mebibyte, seed: 9), at: mebibyte)
+      try eventually("the change is stored") { world.number("chunks_synced", of: "take") == 4 }
+      try disk.cutPower()
+      try world.stopReceiver(SIGKILL)
+      try disk.powerUp()
+      #expect(try Files.read(whole) == bytes)
+      #expect(try world.reelfs("receive", "--verify", "--data", world.data).code == 0)
+
+      try world.startReceiver()
+      try file.close()
+      try eventually("the change is published") { try Files.read(whole)[mebibyte] == noise(1, seed: 9)[0] }
+      try world.waitUntilSynced("take")
+      #expect(try world.isIdentical("take"))
+    }
+  }
+}

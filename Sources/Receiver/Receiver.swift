@@ -51,7 +51,8 @@ public struct Receiver: Service {
     dispatcher = Dispatcher(
       tokenCheck: TokenCheck(token: configuration.token),
       chunks: ChunkEndpoint(vault: vault, budget: BodyBudget(bodiesMax: configuration.limits.bodiesMax)),
-      sessions: SessionEndpoint(vault: vault, catalog: catalog, limits: configuration.limits),
+      sessions: SessionEndpoint(
+        vault: vault, catalog: catalog, limits: configuration.limits, folder: folder),
       recordings: RecordingEndpoint(folder: folder, catalog: catalog),
       chunkReads: ChunkReadEndpoint(folder: folder, catalog: catalog))
   }

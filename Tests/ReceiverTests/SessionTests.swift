@@ -37,6 +37,48 @@ struct SessionTests {
     }
   }
 
+  @Test("a report at depth bytes tells what is read from the disk, of parts, of the growing and of the whole recording")
+  func deepReport() async throws {
+    try await withReceiver(on: folder) { uploader async throws in
+      let whole = [UInt8](repeating: 1, count: 1 << 20)
+      try await uploader.put(whole, as: 0, in: "sess_a")
+      try await uploader.put([3], as: 2, in: "sess_a")
+      func stored(_ json: [String: Any]) -> [[String: Any]] {
+        (json["chunks"] as? [[String: Any]] ?? []).compactMap { $0["stored"] as? [String: Any] }
+      }
+      let plain = try await uploader.send(.get, "/upload/sessions/sess_a").json
+      #expect(stored(plain).isEmpty)
+      var deep = try await uploader.send(.get, "/upload/sessions/sess_a?depth=bytes").json
+      let catalog = (deep["chunks"] as? [[String: Any]] ?? []).compactMap { $0["sha256"] as? String }
+      #expect(catalog.count == 2)
+      #expect(stored(deep).compactMap { $0["sha256"] as? String } == catalog)
+
+      let part = folder.data + "/sess_a/temp/shard_0000/2.part"
+      try Data([4]).write(to: URL(fileURLWithPath: part))
+      deep = try await uploader.send(.get, "/upload/sessions/sess_a?depth=bytes").json
+      #expect(stored(deep).last?["bytes"] as? Int == 1)
+      #expect(stored(deep).last?["sha256"] as? String != catalog.last)
+      try FileManager.default.removeItem(atPath: part)
+      deep = try await uploader.send(.get, "/upload/sessions/sess_a?depth=bytes").json
+      #expect(stored(deep).first?["sha256"] as? String == catalog.first)
+      #expect(stored(deep).last?["sha256"] == nil)
+      #expect(try await uploader.send(.get, "/upload/sessions/sess_a?depth=x").error == "bad_body")
+    }
+  }
+
+  @Test("a complete recording's report has its chain, and at depth bytes that of the manifest on the disk")
+  func chains() async throws {
+    try await withReceiver(on: folder) { uploader async throws in
+      try await uploader.put([9], as: 0, in: "sess_a")
+      let chain = try await uploader.complete("sess_a", [9], path: "a.wav").json["chain"] as? String
+      let deep = try await uploader.send(.get, "/upload/sessions/sess_a?depth=bytes").json
+      #expect(chain != nil)
+      #expect(deep["chain"] as? String == chain)
+      #expect((deep["stored"] as? [String: Any])?["chain"] as? String == chain)
+      #expect((deep["stored"] as? [String: Any])?["size"] as? Int == 1)
+    }
+  }
+
   @Test("a path that is no UTF-8 travels in base64, both ways")
   func bytesPath() async throws {
     let path = Data([0x61, 0xff, 0x62])

@@ -65,7 +65,7 @@ struct ReceiptBody: Encodable {
   let sha256: String
 }
 
-struct SessionBody: Encodable {
+struct SessionBody: Encodable, Sendable {
   let sessionId: String
   let device: String?
   let path: String?
@@ -76,15 +76,41 @@ struct SessionBody: Encodable {
   let size: Int64
   let chunks: [ChunkBody]
   let next: Int?
+  /// Of a complete recording, in hexadecimal.
+  let chain: String?
+  /// Only when asked for the bytes, in the first page, and of a complete recording.
+  let stored: WholeBody?
 
-  struct ChunkBody: Encodable {
+  struct ChunkBody: Encodable, Sendable {
     let index: Int
     let version: UInt32
     let bytes: Int
     let sha256: String
+    /// Only when asked for the bytes.
+    var stored: FoundBody?
   }
 
-  init(_ record: SessionRecord, size: Int64, chunks: [ChunkRecord], next: Int?) {
+  /// A chunk as it was read from the disk for this answer; null where there was nothing to read.
+  struct FoundBody: Encodable, Sendable {
+    let bytes: Int?
+    let sha256: String?
+
+    init(_ found: StoredChunks.Found?) {
+      bytes = found?.byteCount
+      sha256 = found.map { DigestChain.hexadecimal($0.digest) }
+    }
+  }
+
+  /// The whole recording's file and the manifest beside it, as they are on the disk.
+  struct WholeBody: Encodable, Sendable {
+    let size: Int64?
+    let chain: String?
+  }
+
+  init(
+    _ record: SessionRecord, size: Int64, chunks: [ChunkRecord], next: Int?, found: [Int: FoundBody] = [:],
+    whole: WholeBody? = nil
+  ) {
     sessionId = record.id.description
     device = record.path?.device.description
     path = record.path.flatMap { String(validating: $0.bytes, as: UTF8.self) }
@@ -94,13 +120,15 @@ struct SessionBody: Encodable {
     self.chunks = chunks.map {
       ChunkBody(
         index: $0.index, version: max(1, $0.version), bytes: $0.byteCount,
-        sha256: DigestChain.hexadecimal($0.digest))
+        sha256: DigestChain.hexadecimal($0.digest), stored: found[$0.index])
     }
     self.next = next
+    chain = record.isComplete ? record.chain.map(DigestChain.hexadecimal) : nil
+    stored = whole
   }
 
   private enum CodingKeys: CodingKey {
-    case sessionId, device, path, pathBase64, state, size, chunks, next
+    case sessionId, device, path, pathBase64, state, size, chunks, next, chain, stored
   }
 
   func encode(to encoder: any Encoder) throws {
@@ -114,6 +142,8 @@ struct SessionBody: Encodable {
     try container.encode(chunks, forKey: .chunks)
     // Said even when there is nothing more: null.
     try container.encode(next, forKey: .next)
+    try container.encodeIfPresent(chain, forKey: .chain)
+    try container.encodeIfPresent(stored, forKey: .stored)
   }
 }
 

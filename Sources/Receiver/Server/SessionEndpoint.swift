@@ -12,13 +12,25 @@ struct SessionEndpoint: Sendable {
   let longCompletionBudget = BodyBudget(bodiesMax: 1)
   static let longCompletionBytes = 4 << 20
 
+  let stored: StoredChunks
+  private let reading = FileReading()
+
   /// Chunks in one report.
   static let pageMax = 10_000
+  /// Chunks in one report whose bytes are read for it: 64 MiB, so that a slow disk answers within a client's patience.
+  static let deepPageMax = 64
+
+  init(vault: Vault, catalog: Catalog, limits: ReceiverConfiguration.Limits, folder: DataFolder) {
+    self.vault = vault
+    self.catalog = catalog
+    self.limits = limits
+    stored = StoredChunks(folder: folder, catalog: catalog)
+  }
 
   func announce(_ request: Request, _ name: SessionName) async throws(ReceiverError) -> Response {
     let body = try await request.decode(AnnouncementBody.self, bytesMax: limits.announcementBytesMax)
     _ = try await vault.announce(try body.announcement(session: name))
-    return try await report(name, from: 0, limit: Self.pageMax)
+    return try await report(name, from: 0, limit: Self.pageMax, readsBytes: false)
   }
 
   func report(_ request: Request, _ name: SessionName) async throws(ReceiverError) -> Response {
@@ -26,7 +38,11 @@ struct SessionEndpoint: Sendable {
     guard let from = Int(query["from"] ?? "0"), from >= 0, let limit = Int(query["limit"] ?? "\(Self.pageMax)"),
       limit > 0
     else { throw .badBody("from and limit must be numbers, limit at least 1.") }
-    let response = try await report(name, from: from, limit: min(limit, Self.pageMax))
+    let depth = query["depth"] ?? "catalog"
+    guard depth == "catalog" || depth == "bytes" else { throw .badBody("depth must be catalog or bytes.") }
+    let isDeep = depth == "bytes" && request.method != .head
+    let response = try await report(
+      name, from: from, limit: min(limit, isDeep ? Self.deepPageMax : Self.pageMax), readsBytes: isDeep)
     return request.method == .head ? response.createHeadResponse() : response
   }
 
@@ -43,22 +59,50 @@ struct SessionEndpoint: Sendable {
         recording: recording.path.location))
   }
 
-  private func report(_ name: SessionName, from: Int, limit: Int) async throws(ReceiverError) -> Response {
-    let body: SessionBody?
+  /// One page of a session as the catalog knows it.
+  private struct Page: Sendable {
+    let session: SessionRecord
+    let size: Int64
+    let chunks: [ChunkRecord]
+    let next: Int?
+  }
+
+  private func report(
+    _ name: SessionName, from: Int, limit: Int, readsBytes: Bool
+  ) async throws(ReceiverError) -> Response {
+    guard let page = try await page(name, from: from, limit: limit) else { throw .unknownSession }
+    guard readsBytes else {
+      return Reply.json(SessionBody(page.session, size: page.size, chunks: page.chunks, next: page.next))
+    }
+    let stored = self.stored
+    return Reply.json(
+      try await reading.run { () throws(ReceiverError) in
+        var found: [Int: SessionBody.FoundBody] = [:]
+        for chunk in page.chunks { found[chunk.index] = .init(try stored.read(page.session, chunk)) }
+        var whole: SessionBody.WholeBody?
+        // Once a recording: the manifest of a terabyte has 43 MB.
+        if from == 0, page.session.isComplete {
+          let (size, chain) = try stored.whole(of: page.session)
+          whole = SessionBody.WholeBody(size: size, chain: chain.map(DigestChain.hexadecimal))
+        }
+        return SessionBody(
+          page.session, size: page.size, chunks: page.chunks, next: page.next, found: found, whole: whole)
+      })
+  }
+
+  private func page(_ name: SessionName, from: Int, limit: Int) async throws(ReceiverError) -> Page? {
     do throws(CatalogError) {
-      body = try await catalog.snapshot { db in
+      return try await catalog.snapshot { db in
         guard let record = try SessionRecord.fetch(db, id: name) else { return nil }
         // One more tells whether there is a next page.
         let chunks = try ChunkRecord.fetchPage(db, session: record.number, from: from, limit: limit + 1)
         let size =
           record.isComplete
           ? record.size : try ChunkRecord.contiguousBytes(db, session: record.number, folded: record.folded)
-        return SessionBody(
-          record, size: size, chunks: Array(chunks.prefix(limit)),
+        return Page(
+          session: record, size: size, chunks: Array(chunks.prefix(limit)),
           next: chunks.count > limit ? chunks[limit].index : nil)
       }
     } catch { throw ReceiverError(error) }
-    guard let body else { throw .unknownSession }
-    return Reply.json(body)
   }
 }

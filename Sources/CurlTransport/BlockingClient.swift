@@ -20,7 +20,16 @@ final class BlockingClient: Sendable {
     self.clock = clock
   }
 
-  func result(of request: HTTPRequest) throws(FetchError) -> HTTPResult {
+  func answer(to request: HTTPRequest) throws(FetchError) -> HTTPAnswer {
+    switch try result(of: request) {
+    case .answered(let answer): return answer
+    case .failed(_, let words): throw FetchError(words)
+    case .stalled: throw FetchError("no byte moved for \(request.stallTimeout.nanoseconds / 1_000_000_000) s")
+    case .endless: throw FetchError("the answer is longer than \(HTTPAnswer.bytesMax) bytes", isFinal: true)
+    }
+  }
+
+  private func result(of request: HTTPRequest) throws(FetchError) -> HTTPResult {
     let result = state.withLock { state -> HTTPResult? in
       if state.engine == nil { state.engine = try? HTTPEngine(configuration, clock: clock) }
       guard let engine = state.engine else { return nil }

@@ -4,8 +4,7 @@ import UploadProtocol
 /// Fetches stored chunks back from a receiver of the chunk protocol, one at a time. Any thread may call it; it blocks.
 public final class ChunkFetcher: Sendable {
   private let destination: ChunkDestination
-  private let stallTimeout: Span
-  private let client: BlockingClient
+  private let requests: BlockingRequests
 
   /// A reader waits for a fetch, so it is tried again before it becomes the reader's error.
   private static let attemptsMax = 3
@@ -13,9 +12,7 @@ public final class ChunkFetcher: Sendable {
   /// - Parameter stallTimeout: a fetch in which no byte moves for so long has failed.
   public init(destination: ChunkDestination, clock: any MonotonicClock, stallTimeout: Span) {
     self.destination = destination
-    self.stallTimeout = stallTimeout
-    client = BlockingClient(
-      caFile: destination.caFile, noProxy: destination.noProxy, clock: clock, stallTimeout: stallTimeout)
+    requests = BlockingRequests(destination: destination, clock: clock, stallTimeout: stallTimeout)
   }
 
   /// The bytes of a stored chunk, unchecked: the caller knows the digest.
@@ -31,19 +28,13 @@ public final class ChunkFetcher: Sendable {
   }
 
   private func attempt(_ chunk: ChunkID) throws(FetchError) -> [UInt8] {
-    let url = "\(destination.baseURL)\(Routes.sessions)/\(chunk.session)/chunks/\(chunk.index)"
-    let authorization = destination.token.map { ["Authorization: Bearer \($0)"] } ?? []
-    let request = HTTPRequest(.get, url, headers: authorization, stallTimeout: stallTimeout)
-    switch try client.result(of: request) {
-    case .answered(let answer) where answer.status == 200: return answer.body
-    case .answered(let answer):
+    let answer = try requests.get("\(Routes.sessions)/\(chunk.session)/chunks/\(chunk.index)")
+    guard answer.status == 200 else {
       throw FetchError(
         "\(destination.baseURL) answered \(answer.status): \(answer.words ?? "")", isFinal: answer.status < 500,
         isMissing: answer.status == 404)
-    case .failed(_, let words): throw FetchError(words)
-    case .stalled: throw FetchError("no byte moved for \(stallTimeout.nanoseconds / 1_000_000_000) s")
-    case .endless: throw FetchError("the answer is longer than a chunk", isFinal: true)
     }
+    return answer.body
   }
 }
 

@@ -1,6 +1,6 @@
 import FoundationEssentials
 package import UploadCore
-import UploadProtocol
+package import UploadProtocol
 
 /// The chunk protocol's requests as HTTP (docs/PROTOCOL.md).
 package struct ChunkRequests {
@@ -30,6 +30,13 @@ package struct ChunkRequests {
     case .probe:
       HTTPRequest(.get, address(Routes.health), headers: headers([]), stallTimeout: uploadTimeout)
     }
+  }
+
+  /// Another page of what the destination holds of a session.
+  package func listing(of session: SessionID, from index: Int) -> HTTPRequest {
+    HTTPRequest(
+      .get, address(Routes.sessions, session.description) + "?from=\(index)", headers: headers([]),
+      stallTimeout: uploadTimeout)
   }
 
   /// Completing is silent while the receiver checks and moves the recording: five times the patience (5 minutes).

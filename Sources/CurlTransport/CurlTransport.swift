@@ -1,4 +1,5 @@
 public import UploadCore
+public import UploadProtocol
 
 /// Carries uploads to a receiver of the chunk protocol over libcurl.
 ///
@@ -18,13 +19,20 @@ public final class CurlTransport: UploadTransport {
   private let engine: HTTPEngine
   /// What each request in flight carried, to judge its answer by.
   private var sent: [TransferID: UploadPayload] = [:]
+  /// Where the page begins that was asked for last, of announcements whose answer goes on.
+  private var listedFrom: [TransferID: Int] = [:]
+  private let onListed: (SessionID, [ListedChunk]) -> Void
 
   /// - Parameters:
+  ///   - onListed: gets, page by page, what the destination holds of a session whose announcement wants to know; always
+  ///     before `.announced` is reported.
   ///   - policy: `parallel` and `uploadTimeout` are used; completing gets five times that timeout.
   ///   - clock: the one whose instants `poll(until:)` gets.
   public init(
-    destination: ChunkDestination, policy: UploadPolicy, clock: any MonotonicClock
+    destination: ChunkDestination, policy: UploadPolicy, clock: any MonotonicClock,
+    onListed: @escaping (SessionID, [ListedChunk]) -> Void = { _, _ in }
   ) throws(DestinationError) {
+    self.onListed = onListed
     self.destination = destination
     self.requests = ChunkRequests(destination, uploadTimeout: policy.uploadTimeout)
     self.engine = try HTTPEngine(
@@ -41,6 +49,7 @@ public final class CurlTransport: UploadTransport {
 
   public func cancel(_ id: TransferID) {
     sent[id] = nil
+    listedFrom[id] = nil
     engine.cancel(id)
   }
 
@@ -51,9 +60,25 @@ public final class CurlTransport: UploadTransport {
         return .progressed(id, bytes: bytes)
       case .finished(let id, let result):
         guard let payload = sent.removeValue(forKey: id) else { return nil }
+        if goesOn(id, result, payload) { return nil }
         let outcome = OutcomeTable.outcome(of: result, for: payload, at: destination.baseURL)
         return .transferred(id, outcome)
       }
     }
+  }
+
+  /// Hands on what an announcement's answer lists, and asks for the next page if there is one: the announcement lasts until
+  /// the last of them. A page that cannot be had ends it as that request ended.
+  private func goesOn(_ id: TransferID, _ result: HTTPResult, _ payload: UploadPayload) -> Bool {
+    let from = listedFrom.removeValue(forKey: id) ?? 0
+    guard case .announce(let announcement) = payload, announcement.wantsListing, case .answered(let answer) = result,
+      let page = answer.listedPage(of: announcement.session, from: from, depth: .catalog)
+    else { return false }
+    onListed(announcement.session, page.chunks)
+    guard let next = page.next else { return false }
+    listedFrom[id] = next
+    sent[id] = payload
+    engine.start(id, requests.listing(of: announcement.session, from: next))
+    return true
   }
 }

@@ -141,7 +141,7 @@ package enum OutcomeTable {
       }
       return .incomplete(missing: missing)
     case ("other_writer", _):
-      return .rejected("the session belongs to another client: \(words)")
+      return .rejected(otherWriter(words))
     default:
       return .rejected(words)
     }
@@ -185,6 +185,14 @@ package enum OutcomeTable {
 
   private static func notAReceiver(_ address: String) -> String {
     "what answers at \(address) is not a reelfs receiver; check host, port and path"
+  }
+
+  private static func otherWriter(_ words: String) -> String {
+    """
+    the session belongs to another client (\(words)): another mount uploads this recording, or this one's state directory \
+    has lost its file `writer`; it is safe in the spool, and copied to a new name in the mount it is uploaded as a recording \
+    of its own
+    """
   }
 
   private static func credentials(_ status: Int, _ words: String) -> String {

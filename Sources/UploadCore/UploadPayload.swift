@@ -13,11 +13,16 @@ public struct SessionAnnouncement: Sendable, Equatable {
   public let facts: SessionFacts
   /// The user's own attributes, by name without `user.`.
   public let metadata: [String: [UInt8]]
+  /// The journal has no receipt of this session: what the destination holds already need not be sent.
+  public let wantsListing: Bool
 
-  public init(session: SessionID, facts: SessionFacts, metadata: [String: [UInt8]] = [:]) {
+  public init(
+    session: SessionID, facts: SessionFacts, metadata: [String: [UInt8]] = [:], wantsListing: Bool = false
+  ) {
     self.session = session
     self.facts = facts
     self.metadata = metadata
+    self.wantsListing = wantsListing
   }
 }
 

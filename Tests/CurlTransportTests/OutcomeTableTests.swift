@@ -164,7 +164,10 @@ struct RefusalTests {
       outcome(409, #"{"error":"incomplete","message":"","missing":[3,1,1]}"#, complete) == .incomplete(missing: [1, 3]))
     #expect(
       outcome(409, error("other_writer", "not yours"), chunk)
-        == .rejected("the session belongs to another client: not yours"))
+        == .rejected(
+          "the session belongs to another client (not yours): another mount uploads this recording, or this one's state "
+            + "directory has lost its file `writer`; it is safe in the spool, and copied to a new name in the mount it is "
+            + "uploaded as a recording of its own"))
   }
 
   @Test("conflicts that do not say what the destination has are tried again")

@@ -61,6 +61,9 @@ public final class FaultyProxy: Sendable {
 
   public var connectionCount: Int { traffic.state.withLock { $0.connectionCount } }
 
+  /// Bytes that went to the server so far, over all connections.
+  public var requestBytes: Int { traffic.state.withLock { $0.requestBytes } }
+
   /// Ends all connections and returns when no thread is left.
   public func stop() {
     traffic.state.withLock { $0.isStopped = true }
@@ -74,6 +77,7 @@ final class Traffic: Sendable {
     var faults: ProxyFaults
     var isStopped = false
     var connectionCount = 0
+    var requestBytes = 0
   }
 
   private enum Direction { case request, answer }
@@ -117,6 +121,7 @@ final class Traffic: Sendable {
       let block = Loopback.receive(room, from: source)
       guard !block.isEmpty, hold(block, now.faults) else { break }
       passed += block.count
+      if direction == .request { state.withLock { $0.requestBytes += block.count } }
       guard Loopback.send(direction == .answer ? changed(block, now.faults.answers) : block, to: target) else { break }
     }
     // Ends the other direction too.

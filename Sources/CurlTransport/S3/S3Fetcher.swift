@@ -46,16 +46,10 @@ package final class S3Fetcher: Sendable {
     let (http, reader) = caller.withLock { state in
       (state.caller.signed(request, stallTimeout: stallTimeout), state.caller.reader)
     }
-    switch try client.result(of: http) {
-    case .answered(let plain):
-      let answer = S3Answer(plain)
-      do throws(S3Refusal) { return try reader.bytes(answer, range: range) } catch {
-        let mayTryAgain = caller.withLock { $0.caller.learn(from: error, answer) } || answer.status >= 500
-        throw FetchError(error.words, isFinal: !mayTryAgain)
-      }
-    case .failed(_, let words): throw FetchError(words)
-    case .stalled: throw FetchError("no byte moved for \(stallTimeout.nanoseconds / 1_000_000_000) s")
-    case .endless: throw FetchError("the answer is longer than a chunk", isFinal: true)
+    let answer = S3Answer(try client.answer(to: http))
+    do throws(S3Refusal) { return try reader.bytes(answer, range: range) } catch {
+      let mayTryAgain = caller.withLock { $0.caller.learn(from: error, answer) } || answer.status >= 500
+      throw FetchError(error.words, isFinal: !mayTryAgain, isMissing: error.meaning == .objectMissing)
     }
   }
 }

@@ -59,7 +59,11 @@ enum Route: Sendable {
       }
     case .s3(let store):
       let fetcher = S3Fetcher(store, clock: SystemClock(), stallTimeout: stallTimeout)
-      return { try fetcher.fetch($0, remote: try remote($0.session)) }
+      return { chunk in
+        do { return try fetcher.fetch(chunk, remote: try remote(chunk.session)) } catch let error as FetchError where error.isMissing {
+          throw SpoolError.missing
+        }
+      }
     case .tus:
       return { _ in throw CommandFailure("a tus server does not give bytes back") }
     }

@@ -15,7 +15,7 @@ public final class StatusTree: Sendable {
   public static let rootName = FileName(".status")
 
   enum Special: UInt64, CaseIterable {
-    case root = 1, summary, sessions, metrics, events, control
+    case root = 1, summary, sessions, metrics, events, control, mount
 
     var name: String {
       switch self {
@@ -25,6 +25,7 @@ public final class StatusTree: Sendable {
       case .metrics: "metrics"
       case .events: "events.jsonl"
       case .control: "control"
+      case .mount: "mount.json"
       }
     }
     var node: NodeID { NodeID(rawValue: 1 << 62 | rawValue) }
@@ -32,6 +33,7 @@ public final class StatusTree: Sendable {
       switch self {
       case .root: UInt32(S_IFDIR) | 0o555
       case .control: UInt32(S_IFREG) | 0o600
+      case .mount: UInt32(S_IFREG) | 0o400
       default: UInt32(S_IFREG) | 0o444
       }
     }
@@ -43,6 +45,7 @@ public final class StatusTree: Sendable {
   let spool: Spool
   private let events: FilePath
   private let control: ControlFile
+  private let mountRecord: [UInt8]
   /// What open virtual files hold: a snapshot each, or the event log itself.
   private let open = Mutex<[HandleID: OpenStatus]>([:])
   private let (userID, groupID) = (getuid(), getgid())
@@ -52,9 +55,12 @@ public final class StatusTree: Sendable {
     case file(FileDescriptor)
   }
 
+  /// - Parameter mountRecord: the bytes of `.status/mount.json`: how this mount was set up.
   public init(
-    spool: Spool, reader: StatusReader, events: FilePath, control: ControlFile, isListed: Bool, hidesAttributes: Bool
+    spool: Spool, reader: StatusReader, events: FilePath, control: ControlFile, mountRecord: [UInt8], isListed: Bool,
+    hidesAttributes: Bool
   ) {
+    self.mountRecord = mountRecord
     self.spool = spool
     self.reader = reader
     self.events = events
@@ -158,6 +164,7 @@ public final class StatusTree: Sendable {
     case .summary: return Array(SummaryPage.text(reader.overall()).utf8)
     case .sessions: return reader.sessionsPage()
     case .metrics: return Array(reader.metricsPage().utf8)
+    case .mount: return mountRecord
     case .control, .events, .root: return []
     case nil:
       guard let inode = mirrored(node), let status = reader.status(of: inode) else { throw .noSuchFileOrDirectory }

@@ -52,6 +52,27 @@ public final class Journal: Sendable {
     reserve.make()
   }
 
+  /// Opens a journal that is there to read it, also while a mount uses it; changes nothing.
+  public init(reading path: String) throws(JournalError) {
+    self.path = path
+    reserve = JournalReserve(journal: path)
+    unchecked = Mutex([])
+    var configuration = Configuration()
+    configuration.readonly = true
+    configuration.maximumReaderCount = 1
+    configuration.busyMode = .timeout(5)
+    do {
+      pool = try DatabasePool(path: path, configuration: configuration)
+      let (isNewer, isComplete) = try pool.read {
+        (try Schema.migrator.hasBeenSuperseded($0), try Schema.migrator.hasCompletedMigrations($0))
+      }
+      if isNewer { throw JournalError("it was written by a newer reelfs") }
+      if !isComplete { throw JournalError("it was written by an older reelfs: mount it once with this one") }
+    } catch {
+      throw Self.translated(error)
+    }
+  }
+
   deinit { log.withLock { if $0.descriptor >= 0 { Glibc.close($0.descriptor) } } }
 
   /// Opens the journal; one that cannot be used (damaged, or of a newer version) is set aside and a new one begun, which

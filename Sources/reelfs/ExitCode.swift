@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+package import Spool
 package import SyncStatus
 
 /// The exit codes of every command; scripts rely on them. The only place where one is chosen.
@@ -18,6 +19,16 @@ package enum ReelfsExit: Int32, Sendable {
     case .synced: self = .allSynced
     case .uploading: self = .pending
     case .paused, .failed: self = .failedOrPaused
+    }
+  }
+
+  /// Of `reelfs verify`.
+  package init(for outcome: RecordingVerdict.Outcome) {
+    switch outcome {
+    case .verified: self = .allSynced
+    case .pending: self = .pending
+    case .unknown: self = .usageOrInternal
+    case .differs: self = .failedOrPaused
     }
   }
 

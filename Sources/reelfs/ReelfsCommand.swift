@@ -17,7 +17,8 @@ struct ReelfsCommand: AsyncParsableCommand {
     subcommands: [
       MountCommand.self, WorkerCommand.self,
       StatusCommand.self, FlushCommand.self, PauseCommand.self, ResumeCommand.self, RetryCommand.self,
-      PriorityCommand.self, LimitCommand.self, EvictCommand.self, RestartCommand.self, UnmountCommand.self, DoctorCommand.self,
+      PriorityCommand.self, LimitCommand.self, EvictCommand.self, VerifyCommand.self,
+      RestartCommand.self, UnmountCommand.self, DoctorCommand.self,
       ReceiveCommand.self
     ])
 

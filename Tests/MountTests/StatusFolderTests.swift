@@ -57,7 +57,7 @@ struct StatusFolderTests {
       #expect(try Files.names(world.statusPath("a")) == [Array("b".utf8)])
       #expect(try Files.names(world.statusPath("a/b")) == [Array("take".utf8)])
       let own = Set(try Files.names(Path(world.mountpoint + "/.status")).map { String(decoding: $0, as: UTF8.self) })
-      #expect(own == ["summary", "sessions.json", "metrics", "events.jsonl", "control", "a"])
+      #expect(own == ["summary", "sessions.json", "metrics", "events.jsonl", "control", "mount.json", "a"])
     }
   }
 

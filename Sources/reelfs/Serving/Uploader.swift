@@ -64,6 +64,10 @@ final class Uploader: Sendable {
           controls.post($0)
           wake.wake()
         }, restart: { kill(supervisor, SIGUSR2) }),
+      mountRecord: MountRecord(
+        mountpoint: configuration.mountpoint, stateDirectory: configuration.stateDirectory, destination: baseURL,
+        device: configuration.device, tokenFile: configuration.tokenFile, caFile: configuration.caFile
+      ).json,
       isListed: !configuration.hidesStatus, hidesAttributes: configuration.hidesAttributes)
   }
 

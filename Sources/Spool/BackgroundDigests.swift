@@ -56,21 +56,26 @@ public final class BackgroundDigests: Sendable {
     try recording.regainAll { mustStop.load(ordering: .relaxed) }
   }
 
-  /// A new journal knows nothing of this recording's evicted chunks: they are fetched back, as soon as the destination
-  /// gives them, and sent again.
+  /// A new journal knows nothing of this recording's evicted chunks. It learns of those that the destination lists when
+  /// the session is announced; others are fetched back, as soon as the destination gives them, and sent again.
   public func add(forgotten inode: UInt64) {
     thread.add { [self] in
       while !mustStop.load(ordering: .relaxed) {
         // By its inode: the journal may not have heard of the session yet.
-        guard
-          let recording = try? spool.tree.reading({ () throws(SpoolError) in try spool.open(inode, forWriting: true) })
-        else { return }
-        defer { recording.closed(forWriting: true) }
-        if (try? recording.restoreForgotten()) != nil { return }
+        guard let recording = try? spool.tree.reading({ () throws(SpoolError) in try spool.recording(inode) }) else { return }
+        let row = (try? spool.journal.session(recording.session)) ?? nil
+        if row?.isAnnounced == true, (try? restore(recording)) != nil { return }
         // The destination is away: the seed's interval between two looks.
         thread.rest(seconds: 5)
       }
     }
+  }
+
+  private func restore(_ recording: Recording) throws(SpoolError) {
+    guard try !recording.forgottenIndexes().isEmpty else { return }
+    let opened = try spool.tree.reading { () throws(SpoolError) in try spool.open(recording.inode, forWriting: true) }
+    defer { opened.closed(forWriting: true) }
+    try opened.restoreForgotten()
   }
 
   private func wholeDigest(_ row: SessionRow) -> [UInt8]? {

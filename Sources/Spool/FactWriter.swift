@@ -41,6 +41,7 @@ struct FactWriter {
       try run(
         "UPDATE sessions SET is_synced = 1, failure = NULL, synced_at = ? WHERE number = ? AND revision = ?",
         [now, session.number, revision])
+      try run("DELETE FROM known_chunks WHERE session = ?", [session.number])
     case .failed(let session, let message):
       try run("UPDATE sessions SET failure = ? WHERE number = ?", [message, session.number])
     case .failureCleared(let session):
@@ -50,6 +51,7 @@ struct FactWriter {
     case .prioritized(let session, let priority):
       try run("UPDATE sessions SET priority = ? WHERE number = ?", [priority.rawValue, session.number])
     case .removed(let session):
+      try run("DELETE FROM known_chunks WHERE session = ?", [session.number])
       try run("DELETE FROM chunks WHERE session = ?", [session.number])
       try run("DELETE FROM remote_facts WHERE session = ?", [session.number])
       try run("DELETE FROM truncations WHERE session = ?", [session.number])
@@ -89,7 +91,11 @@ struct FactWriter {
     try run(
       "UPDATE chunks SET state = 2, digest = ?, at = ? WHERE session = ? AND idx = ? AND state = 1 AND version = ?",
       [Data(digest.bytes), now, chunk.session.number, chunk.index, Int64(version.number)])
-    guard db.changesCount > 0 else { return }
+    if db.changesCount > 0 { try count(chunk) }
+  }
+
+  /// Adds a chunk that has just become stored to the session's sums.
+  func count(_ chunk: ChunkID) throws {
     try run(
       """
       UPDATE sessions SET stored_chunks = stored_chunks + 1,

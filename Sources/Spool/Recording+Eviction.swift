@@ -32,6 +32,13 @@ extension Recording {
   /// Every byte is here, and what lies here is what was written.
   var isWhole: Bool { state.withLock { $0.isWhole } }
 
+  /// Chunks whose bytes are not here. One that is fetched back this moment may still be among them: its bytes are then here
+  /// and at the destination, and only the room they take is not known to be free.
+  func knownEvicted() throws(SpoolError) -> ChunkSet {
+    try loadEvicted()
+    return state.withLock { $0.evicted }
+  }
+
   /// SEEK_DATA and SEEK_HOLE: a chunk that is not here is data, whatever the local disk says.
   public func seek(offset: Int64, whence: Int32) throws(SpoolError) -> Int64 {
     if isWhole { return try Backing.seek(descriptor, offset: offset, whence: whence) }
@@ -144,14 +151,21 @@ extension Recording {
   /// Fetches back every evicted chunk that the journal knows nothing of, and has it sent again: the receiver already has
   /// these bytes, and the journal learns of them.
   func restoreForgotten() throws(SpoolError) {
-    try loadEvicted()
-    for index in state.withLock({ $0.evicted.indexes }) {
-      do throws(JournalError) {
-        if try spool.journal.evictedChunk(ChunkID(session, index)) != nil { continue }
-      } catch { throw SpoolError(error) }
+    for index in try forgottenIndexes() {
       try hydrate([index])
       try resend(index)
     }
+  }
+
+  /// Evicted chunks that the journal has no row of.
+  func forgottenIndexes() throws(SpoolError) -> [Int] {
+    var forgotten: [Int] = []
+    for index in try knownEvicted().indexes {
+      do throws(JournalError) {
+        if try spool.journal.evictedChunk(ChunkID(session, index)) == nil { forgotten.append(index) }
+      } catch { throw SpoolError(error) }
+    }
+    return forgotten
   }
 
   private func punch(_ index: Int, size: Int64) throws(SpoolError) {

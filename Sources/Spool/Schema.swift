@@ -60,6 +60,16 @@ enum Schema {
           CREATE INDEX chunks_open ON chunks (session, idx) WHERE state = 0;
           """)
     }
+    migrator.registerMigration("5 known chunks") { db in
+      // What the destination listed of sessions that this journal has no receipts of; a row is used once.
+      try db.execute(
+        sql: """
+          CREATE TABLE known_chunks (
+            session INTEGER NOT NULL, idx INTEGER NOT NULL, version INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            digest BLOB NOT NULL, PRIMARY KEY (session, idx)
+          ) STRICT, WITHOUT ROWID;
+          """)
+    }
     return migrator
   }
 }

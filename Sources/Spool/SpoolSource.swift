@@ -1,10 +1,12 @@
 internal import Crypto
 public import UploadCore
-internal import UploadProtocol
+public import UploadProtocol
 
 /// Reads what is sent, at the moment it is sent. Used on the uploader thread only.
 public struct SpoolSource: TransferSource {
   private let spool: Spool
+  /// Sessions of which this process has sent bytes: a listing could be older than what is on its way. 8 bytes a session.
+  private var sent: Set<SessionID> = []
 
   public init(spool: Spool) { self.spool = spool }
 
@@ -26,12 +28,13 @@ public struct SpoolSource: TransferSource {
 
   private func announcement(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
     guard let row = try spool.journal.session(session) else { return .outcome(.stale) }
-    return .payload(.announce(spool.announcement(of: row)))
+    let wantsListing = row.storedChunks == 0 && !sent.contains(session)
+    return .payload(.announce(spool.announcement(of: row, wantsListing: wantsListing)))
   }
 
   /// Version first, bytes after: bytes that change in between belong to a later version, whose reopening the journal
   /// holds by then, so that an answer about this one counts for nothing.
-  private func chunk(_ chunk: ChunkID) throws -> LoadedTransfer<UploadPayload> {
+  private mutating func chunk(_ chunk: ChunkID) throws -> LoadedTransfer<UploadPayload> {
     guard let sendable = try spool.journal.sendable(chunk) else { return .outcome(.stale) }
     let recording = try spool.recording(of: chunk.session)
     let bytes = try Backing.read(
@@ -39,8 +42,11 @@ public struct SpoolSource: TransferSource {
     guard bytes.count == sendable.bytes, let digest = ChunkDigest(bytes: SHA256.hash(data: bytes)) else {
       return .outcome(.unreadable("chunk \(chunk.index) has \(bytes.count) bytes, \(sendable.bytes) were sealed"))
     }
-    return .payload(
-      .chunk(ChunkPayload(chunk: chunk, version: sendable.version, digest: digest, bytes: bytes)))
+    guard let known = try spool.journal.settleKnown(chunk, sendable, digest) else { return .outcome(.stale) }
+    // Nothing was sent: no byte counts against a rate limit.
+    if known.isStored { return .outcome(.stored(known.version, digest, bytes: 0)) }
+    sent.insert(chunk.session)
+    return .payload(.chunk(ChunkPayload(chunk: chunk, version: known.version, digest: digest, bytes: bytes)))
   }
 
   private func manifest(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
@@ -51,13 +57,25 @@ public struct SpoolSource: TransferSource {
 }
 
 extension Spool {
+  /// The destination says what it holds of a session that the journal has no receipt of. On the uploader thread.
+  public func learn(_ session: SessionID, _ listed: [ListedChunk]) {
+    guard !listed.isEmpty, let recording = try? recording(of: session) else { return }
+    do {
+      let size = try Backing.status(recording.descriptor).size
+      try journal.learn(listed, of: session, evicted: try recording.knownEvicted(), size: size)
+    } catch {
+      // What is not learned is sent again, or fetched back.
+    }
+  }
+
   /// Attributes beginning with this are ours; the rest of `user.` travels along.
   static let ownPrefixes = [Array("user.reelfs.".utf8), Array("user.sync.".utf8)]
 
-  func announcement(of row: SessionRow) -> SessionAnnouncement {
+  func announcement(of row: SessionRow, wantsListing: Bool = false) -> SessionAnnouncement {
     let metadata = (try? tree.reading { () throws(SpoolError) in try userAttributes(of: row.inode) }) ?? [:]
     return SessionAnnouncement(
-      session: row.session, facts: SessionFacts(path: row.path, inode: row.inode), metadata: metadata)
+      session: row.session, facts: SessionFacts(path: row.path, inode: row.inode), metadata: metadata,
+      wantsListing: wantsListing)
   }
 
   /// The user's own attributes of a recording, by name without `user.`. Within `tree.reading`.

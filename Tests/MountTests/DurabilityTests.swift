@@ -1,4 +1,5 @@
 import CLinux
+import FaultyServer
 import Glibc
 import Testing
 
@@ -78,6 +79,63 @@ struct DurabilityTests {
       #expect(try Files.read(world.path("take")) == bytes)
       #expect(try world.isIdentical("take"))
       #expect(try world.isIdentical("other"))
+    }
+  }
+
+  @Test("a rebuilt journal asks the receiver what it has instead of sending it again, and evicted chunks stay evicted")
+  func rebuiltJournal() async throws {
+    try await withWorld { world in
+      try world.startReceiver()
+      let proxy = try FaultyProxy(upstreamPort: world.port)
+      defer { proxy.stop() }
+      try world.startMount(to: proxy.url)
+      let long = noise(64 * mebibyte + 11, seed: 3)
+      let evicted = try evictedRecording(world)
+      try Files.write(world.path("long"), long)
+      try world.waitUntilSynced("long", seconds: 30)
+      try world.endMount()
+      try world.shell("cd $DIR/state && rm -f journal.sqlite*")
+      let before = proxy.requestBytes
+      #expect(before > 64 * mebibyte)
+
+      try world.startMount(to: proxy.url)
+      try world.waitUntilSynced("long", "take", seconds: 30)
+      #expect(proxy.requestBytes - before < mebibyte)
+      #expect(self.evicted(world, "take") == "0-3")
+      #expect(try Files.status(Path(world.folder + "/state/recordings/take")).st_blocks < 64)
+      #expect(try world.isIdentical("long"))
+      #expect(try Files.read(world.path("take")) == evicted)
+    }
+  }
+
+  @Test("after a journal was rebuilt a chunk that changed gets a later version than the receiver has")
+  func rebuiltJournalAndChanges() async throws {
+    try await withMount { world in
+      var bytes = noise(3 * mebibyte)
+      try Files.write(world.path("take"), bytes)
+      try world.waitUntilSynced("take")
+      for seed in 2..<4 {
+        bytes.replaceSubrange(..<1_000, with: noise(1_000, seed: UInt64(seed)))
+        let file = try OpenFile(world.path("take"), O_WRONLY)
+        try file.write(Array(bytes[..<1_000]), at: 0)
+        try file.close()
+        try eventually("version \(seed) has arrived") { try Files.read(world.received("take")) == bytes }
+      }
+      try world.waitUntilSynced("take")
+      try world.endMount()
+      // One chunk changes while nothing runs, another one after it has been recognised.
+      try world.shell("cd $DIR/state && rm -f journal.sqlite* && printf x | dd of=recordings/take bs=1 seek=1048580 conv=notrunc")
+      bytes[mebibyte + 4] = UInt8(ascii: "x")
+
+      try world.startMount(to: world.receiverURL)
+      try world.waitUntilSynced("take")
+      #expect(try Files.read(world.received("take")) == bytes)
+      let file = try OpenFile(world.path("take"), O_WRONLY)
+      try file.write([7], at: 3)
+      try file.close()
+      bytes[3] = 7
+      try eventually("the change has arrived") { try Files.read(world.received("take")) == bytes }
+      try world.waitUntilSynced("take")
     }
   }
 

@@ -109,7 +109,8 @@ final class Uploader: Sendable {
     setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
     switch route {
     case .receiver(let destination):
-      let transport = try CurlTransport(destination: destination, policy: policy, clock: spool.clock)
+      let transport = try CurlTransport(
+        destination: destination, policy: policy, clock: spool.clock, onListed: { [spool] in spool.learn($0, $1) })
       wake.set(transport.wakeHandle)
       try upload(SpoolSource(spool: spool), transport)
     case .s3(let store):

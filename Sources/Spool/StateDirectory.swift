@@ -52,11 +52,25 @@ public struct StateDirectory: Sendable {
       let digits = String(generator.next(), radix: 16)
       return String(repeating: "0", count: 16 - digits.count) + digits
     }.joined()
-    do {
-      try text.write(toFile: file, atomically: true, encoding: .utf8)
-    } catch {
-      throw StateDirectoryError("cannot write \(file): \(error.localizedDescription)")
+    do { try Self.writeDurably(text, to: file, in: path.string) } catch {
+      throw StateDirectoryError("cannot write \(file): \(error)")
     }
     return text
+  }
+
+  /// A power cut must not cost this client its identity: the receiver would refuse it every session that it began.
+  private static func writeDurably(_ text: String, to file: String, in folder: String) throws(Errno) {
+    let descriptor = Glibc.open(file + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw Errno(rawValue: Glibc.errno) }
+    let isWritten = Array(text.utf8).withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) } == text.utf8.count
+    let isSynced = isWritten && fsync(descriptor) == 0
+    let reason = Errno(rawValue: Glibc.errno)
+    close(descriptor)
+    guard isSynced else { throw reason }
+    guard rename(file + ".new", file) == 0 else { throw Errno(rawValue: Glibc.errno) }
+    let parent = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard parent >= 0 else { throw Errno(rawValue: Glibc.errno) }
+    defer { close(parent) }
+    guard fsync(parent) == 0 else { throw Errno(rawValue: Glibc.errno) }
   }
 }

@@ -74,7 +74,7 @@ package struct Handshake {
     notify(errno: KernelProtocol.notifyResend, unique: 0)
   }
 
-  /// Fails a request of an earlier worker, on kernels that cannot hand it out again.
+  /// Fails a request: one of an earlier worker, on kernels that cannot hand it out again, or one that must not be tried.
   func fail(_ unique: UInt64) { _ = notify(errno: -EIO, unique: unique) }
 
   private func notify(errno code: Int32, unique: UInt64) -> Bool {

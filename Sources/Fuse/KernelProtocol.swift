@@ -27,6 +27,7 @@ package struct RequestHeader: Sendable {
   /// Without the bit that says it was handed out before: the same in each worker's life.
   package let unique: UInt64
   package let wasResent: Bool
+  package let node: UInt64
 
   /// `bytes`: the start of a request, at least `KernelProtocol.inHeaderBytes` long.
   init(_ bytes: UnsafeRawPointer) {
@@ -34,9 +35,14 @@ package struct RequestHeader: Sendable {
     opcode = header.opcode
     unique = header.unique & ~KernelProtocol.uniqueResent
     wasResent = header.unique & KernelProtocol.uniqueResent != 0
+    node = header.nodeid
   }
 
-  package init(opcode: UInt32, unique: UInt64, wasResent: Bool) {
+  /// `unique` as the kernel wants it in the answer.
+  var answerUnique: UInt64 { wasResent ? unique | KernelProtocol.uniqueResent : unique }
+
+  package init(opcode: UInt32, unique: UInt64, wasResent: Bool, node: UInt64 = 0) {
+    self.node = node
     self.opcode = opcode
     self.unique = unique
     self.wasResent = wasResent

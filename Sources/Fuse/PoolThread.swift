@@ -33,6 +33,8 @@ struct PoolThread: @unchecked Sendable {
       let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
       clinux_name_thread(start.name)
       start.thread.number.store(clinux_thread_number(), ordering: .releasing)
+      let crashStack = clinux_begin_crash_stack()
+      defer { clinux_end_crash_stack(crashStack) }
       clinux_set_thread_pointer(Unmanaged.passUnretained(start.thread).toOpaque())
       start.session.serve(start.thread)
       clinux_set_thread_pointer(nil)

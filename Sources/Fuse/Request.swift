@@ -27,6 +27,7 @@ struct Request {
     let reply = Reply(to: raw)
     let result: Result<Value, Errno>
     do throws(Errno) { result = .success(try body()) } catch { result = .failure(error) }
+    thread.willAnswer()
     switch result {
     case .success(let value): send(reply, value)
     case .failure(let error): reply.failure(error)
@@ -40,7 +41,10 @@ struct Request {
 
   /// For operations that must not be carried out twice and have no result.
   func once(_ body: () throws(Errno) -> Void) {
-    if let finished = thread.finished { return Reply(to: raw).status(finished.errno) }
+    if let finished = thread.finished {
+      thread.willAnswer()
+      return Reply(to: raw).status(finished.errno)
+    }
     answer { () throws(Errno) in
       try recorded(body) { _ in RequestLedger.Outcome(errno: 0) }
     }

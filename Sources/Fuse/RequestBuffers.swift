@@ -49,6 +49,19 @@ struct RequestBuffers {
     return memory
   }
 
+  /// Takes a request of `count` bytes out of `pipe`, so that the next one can come through it.
+  func drain(pipe: CInt, count: Int) {
+    withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 1) { bytes in
+      var left = count
+      while left > 0 {
+        let taken = read(pipe, bytes.baseAddress!, min(left, bytes.count))
+        if taken < 0, errno == EINTR { continue }
+        if taken <= 0 { return }
+        left -= taken
+      }
+    }
+  }
+
   /// Whether this user may have so many pipes of that size at once.
   private static func pipesHold(_ bytes: Int, count: Int) -> Bool {
     var ends: [CInt] = []

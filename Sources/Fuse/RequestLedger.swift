@@ -12,11 +12,17 @@ internal import Synchronization
 /// - A worker therefore leaves at most one slot a thread behind. If workers die so often that this fills the table before
 ///   it can be emptied, that is remembered, and from then on an unknown request that is handed out again counts as begun.
 ///
+/// It also counts for each request how often a worker crashed in it: how often the very thread crashed that had it in
+/// hand (`clinux_count_crashes`). A request that only waited while another one crashed, or while somebody killed the
+/// worker, is not blamed, however often that happens. After `crashesMax` it is refused instead of being tried again.
+///
 /// `@unchecked Sendable`: each slot has one owner, the thread that has the request in hand; all words are atomic.
 package final class RequestLedger: @unchecked Sendable {
   /// 8 threads leave at most 8 slots at each death: room for 128 deaths between two quiet moments.
   package static let capacity = 1024
   static let bytes = capacity * Slot.bytes
+  /// Crashes in one request before it is refused. One may be chance (a bit flipped, memory short), two in a row hardly.
+  package static let crashesMax = 3
 
   private let mapping: SharedMapping
   private let slots: UnsafeMutableRawPointer
@@ -60,7 +66,10 @@ package final class RequestLedger: @unchecked Sendable {
     if header.wasResent {
       if let slot = find(header.unique) {
         slot.life.value = life.value
-        return Begun(slot: slot, mayHaveRun: true, finished: slot.finished)
+        // Handed out again, so that answer never arrived.
+        slot.answering.value = 0
+        return Begun(
+          slot: slot, mayHaveRun: true, finished: slot.finished, isPoisoned: slot.crashes.value >= Self.crashesMax)
       }
       own?.enter(header, life: life.value)
       return Begun(slot: own, mayHaveRun: overflowed.value != 0, finished: nil)
@@ -83,8 +92,8 @@ package final class RequestLedger: @unchecked Sendable {
     for index in 0..<Int(used.value) {
       let slot = Slot(mapping, slots, index)
       if slot.unique.value != 0, slot.life.value < now {
-        // A finished one may have been answered, its worker killed before it could empty the slot.
-        if slot.finished == nil {
+        // One that was just being answered may have been, its worker killed before it could empty the slot.
+        if slot.answering.value == 0 {
           orphans.append(Orphan(unique: slot.unique.value, opcode: UInt32(truncatingIfNeeded: slot.opcode.value)))
         }
         slot.leave()
@@ -124,6 +133,8 @@ package final class RequestLedger: @unchecked Sendable {
     package let slot: Slot?
     package let mayHaveRun: Bool
     package let finished: Outcome?
+    /// Workers have crashed in it `crashesMax` times: it must not be tried again.
+    package var isPoisoned = false
   }
 
   /// How a request ended.
@@ -143,7 +154,8 @@ package final class RequestLedger: @unchecked Sendable {
     }
   }
 
-  /// 64 bytes, so that two threads do not share a cache line: unique (0: empty), outcome, memory, handle, life, opcode.
+  /// 64 bytes, so that two threads do not share a cache line: unique (0: empty), outcome, memory, handle, life, opcode,
+  /// crashes, answering.
   package struct Slot: @unchecked Sendable {
     static let bytes = 64
     private let base: UnsafeMutableRawPointer
@@ -161,6 +173,10 @@ package final class RequestLedger: @unchecked Sendable {
     private var handle: SharedWord { SharedWord(base, at: 24) }
     var life: SharedWord { SharedWord(base, at: 32) }
     var opcode: SharedWord { SharedWord(base, at: 40) }
+    /// Workers that crashed in it.
+    package var crashes: SharedWord { SharedWord(base, at: 48) }
+    /// 1: its answer is being written, or was.
+    package var answering: SharedWord { SharedWord(base, at: 56) }
 
     func enter(_ header: RequestHeader, life now: UInt64) {
       unique.value = 0
@@ -169,6 +185,8 @@ package final class RequestLedger: @unchecked Sendable {
       handle.value = 0
       life.value = now
       opcode.value = UInt64(header.opcode)
+      crashes.value = 0
+      answering.value = 0
       unique.value = header.unique
     }
 

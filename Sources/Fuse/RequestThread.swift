@@ -47,17 +47,27 @@ final class RequestThread: @unchecked Sendable {
   func begin(_ buffer: fuse_buf) {
     let isInMemory = buffer.flags.rawValue & FUSE_BUF_IS_FD.rawValue == 0
     header = isInMemory ? buffer.mem.map { RequestHeader($0) } : peek(pipe: buffer.fd)
-    // A big WRITE in a pipe is not looked at: it may be carried out twice. FORGET has no number and no answer.
-    guard let header, header.unique != 0, header.opcode != FUSE_INTERRUPT.rawValue else { return }
+    // A big WRITE in a pipe is not looked at: it may be carried out twice. These have no answer, and overtake what is
+    // handed out again.
+    let unanswered = [FUSE_INTERRUPT.rawValue, FUSE_FORGET.rawValue, FUSE_BATCH_FORGET.rawValue]
+    guard let header, header.unique != 0, !unanswered.contains(header.opcode) else { return }
     if !header.wasResent, !hasSeenNewRequest {
       hasSeenNewRequest = true
       ledger.threadHasSeenNewRequest().forEach(takeBack)
     }
     begun = ledger.begin(header, own: ownSlot)
+    if poisoned == nil { begun?.slot?.crashes.countCrashes() }
   }
+
+  /// The request in hand, if it must be refused because workers crashed in it.
+  var poisoned: RequestHeader? { begun?.isPoisoned == true ? header : nil }
+
+  /// Its answer is about to be written.
+  func willAnswer() { begun?.slot?.answering.value = 1 }
 
   /// The request was answered.
   func end() {
+    SharedWord.countNoCrashes()
     begun?.slot?.leave()
     begun = nil
     header = nil

@@ -24,6 +24,10 @@ public final class Session: @unchecked Sendable {
 
   private let raw: OpaquePointer
   private let context: SessionContext
+  private let shared: SharedState
+  private let device: FileDescriptor
+  /// Held as long as this session may serve.
+  private let turn: FileDescriptor
   private let threads: [RequestThread]
   private let mustStop = Atomic(false)
 
@@ -33,6 +37,11 @@ public final class Session: @unchecked Sendable {
     descriptor: FileDescriptor, sharedState: SharedState, fileSystem: any FileSystem, options: SessionOptions
   ) throws(SessionError) {
     precondition(options.threads > 0 && options.threads <= 64, "a pool has 1 to 64 threads")
+    let turn: FileDescriptor
+    do throws(Errno) { turn = try sharedState.becomeOnlyWorker() } catch {
+      throw .device(error, doing: "waiting for the earlier worker to end")
+    }
+    self.turn = turn
     let handshake = Handshake(device: descriptor, shared: sharedState)
     let request = try handshake.request()
     let survives = Handshake.canResend(request)
@@ -43,6 +52,8 @@ public final class Session: @unchecked Sendable {
     let context = SessionContext(fileSystem: fileSystem, options: options, buffers: buffers)
     self.raw = try Self.makeSession(descriptor, context)
     self.context = context
+    self.shared = sharedState
+    self.device = descriptor
     self.survivesWorkerDeath = survives
     self.isContinued = sharedState.initWasAnswered
     self.threads = sharedState.ledger.beginLife(threads: options.threads).map { slot in
@@ -69,12 +80,14 @@ public final class Session: @unchecked Sendable {
   deinit {
     fuse_session_destroy(raw)
     Unmanaged.passUnretained(context).release()
+    try? turn.close()
   }
 
   /// Serves requests on the pool's threads; returns when all of them have ended. Call it once.
   /// - Throws: `.threads` if not one thread could be had; with fewer than asked for it goes on.
   public func run() throws(SessionError) -> End {
     _ = clinux_install_waking_signal(Self.wakingSignal)
+    clinux_count_crashes()
     let running = threads.compactMap { PoolThread.start(name: "reelfs-fuse", serving: $0, of: self) }
     if running.isEmpty { throw .threads }
     running.forEach { $0.join() }
@@ -120,10 +133,30 @@ public final class Session: @unchecked Sendable {
         }
       }
       thread.begin(buffer)
+      if let poisoned = thread.poisoned {
+        refuse(poisoned, buffer)
+        thread.end()
+        // Afterwards: should the worker crash in this too, the request is not there any more.
+        Self.takeBack(
+          RequestLedger.Orphan(unique: poisoned.unique, opcode: poisoned.opcode), fileSystem: context.fileSystem,
+          handles: shared.handles)
+        continue
+      }
       fuse_session_process_buf(raw, &buffer)
       thread.end()
     }
   }
+
+  /// Answers EIO past libfuse, which may be what crashes.
+  private func refuse(_ header: RequestHeader, _ buffer: fuse_buf) {
+    if buffer.flags.rawValue & FUSE_BUF_IS_FD.rawValue != 0 { context.buffers.drain(pipe: buffer.fd, count: buffer.size) }
+    Handshake(device: device, shared: shared).fail(header.answerUnique)
+    shared.noteRefusal()
+    context.options.onRefusal(RefusedRequest(header))
+  }
+
+  /// Shows the supervisor that this worker is alive. From any thread.
+  public func beat() { shared.beat() }
 
   /// Cache invalidation in the kernel.
   public var notifier: Notifier { Notifier(session: self) }

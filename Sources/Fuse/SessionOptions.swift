@@ -11,6 +11,8 @@ public struct SessionOptions: Sendable {
   public var writeBytesMax = 1 << 20
   /// Read-ahead and asynchronous direct I/O requests in flight.
   public var backgroundMax: UInt32 = 64
+  /// Told of a request that was refused because workers crashed in it, on the thread that refused it.
+  public var onRefusal: @Sendable (RefusedRequest) -> Void = { _ in }
   /// libfuse prints every request to standard error.
   public var debug = false
 

@@ -52,6 +52,22 @@ public final class SharedState: @unchecked Sendable {
       mapping, slots: base + Layout.handles, used: SharedWord(base, at: Layout.handlesUsed))
   }
 
+  /// Waits until no other worker serves with this state: one that was killed may still be in a call, and what it does
+  /// there must not come after what its successor does. - Returns: a descriptor that keeps others waiting until it is
+  /// closed.
+  func becomeOnlyWorker() throws(Errno) -> FileDescriptor {
+    // A description of its own: locks belong to these, and the inherited one is everybody's.
+    let own = open("/proc/self/fd/\(descriptor.rawValue)", O_RDWR | O_CLOEXEC)
+    guard own >= 0 else { throw Errno(rawValue: errno) }
+    while flock(own, LOCK_EX) != 0 {
+      let error = errno
+      if error == EINTR { continue }
+      close(own)
+      throw Errno(rawValue: error)
+    }
+    return FileDescriptor(rawValue: own)
+  }
+
   // MARK: INIT
 
   /// The kernel's INIT request as the first worker read it; nil before.
@@ -88,6 +104,22 @@ public final class SharedState: @unchecked Sendable {
     set { SharedWord(base, at: Layout.writeBytesMax).value = UInt64(newValue ?? 0) }
   }
 
+  // MARK: For the supervisor
+
+  /// Which mount this belongs to: its device number, as the list of mounts shows it; 0 before it is known.
+  public var mountDevice: UInt64 {
+    get { SharedWord(base, at: Layout.mountDevice).value }
+    set { SharedWord(base, at: Layout.mountDevice).value = newValue }
+  }
+
+  /// Grows each time a worker shows that it is alive (`Session.beat`).
+  public var beats: UInt64 { SharedWord(base, at: Layout.beats).value }
+  func beat() { SharedWord(base, at: Layout.beats).add(1) }
+
+  /// Requests refused so far because workers crashed in them.
+  public var refusals: UInt64 { SharedWord(base, at: Layout.refusals).value }
+  func noteRefusal() { SharedWord(base, at: Layout.refusals).add(1) }
+
   /// Offsets in bytes. A change here changes `magicValue`, so that an upgraded worker refuses what it would misread.
   private enum Layout {
     static let magicValue: UInt64 = 0x7265_656C_6673_0001  // "reelfs", layout 1
@@ -100,6 +132,9 @@ public final class SharedState: @unchecked Sendable {
     static let handlesUsed = 48
     static let writeBytesMax = 56
     static let initExpected = 64
+    static let mountDevice = 72
+    static let beats = 80
+    static let refusals = 88
     static let initBytes = 4096
     static let ledger = initBytes + KernelProtocol.initBytesMax
     static let handles = ledger + RequestLedger.bytes
@@ -154,4 +189,10 @@ package struct SharedWord {
 
   /// Stores `new` if the word is `expected`. - Returns: whether it was.
   func replace(_ expected: UInt64, with new: UInt64) -> Bool { clinux_atomic_replace(address, expected, new) }
+
+  func add(_ count: UInt64) { while case let old = value, !replace(old, with: old &+ count) {} }
+
+  /// Until `countNoCrashes`, a crash of the calling thread adds 1 to it (`clinux_count_crashes`).
+  func countCrashes() { clinux_set_crash_counter(address) }
+  static func countNoCrashes() { clinux_set_crash_counter(nil) }
 }

@@ -93,6 +93,40 @@ import Testing
     #expect(inHand.mayHaveRun)
   }
 
+  @Test("a request is refused after three crashes in it, and its slot's next request is not")
+  func poisoned() throws {
+    let state = try SharedState.create()
+    let first = state.ledger.beginLife(threads: 1)[0]
+    _ = state.ledger.begin(new(10), own: first)
+    for crash in 1...RequestLedger.crashesMax {
+      let next = try successor(state)
+      let own = next.ledger.beginLife(threads: 1)[0]
+      // What the crash of its thread does.
+      try #require(first).crashes.value += 1
+      #expect(next.ledger.begin(again(10), own: own).isPoisoned == (crash == RequestLedger.crashesMax))
+    }
+    try #require(first).leave()
+    #expect(!state.ledger.begin(new(11), own: first).isPoisoned)
+    #expect(!state.ledger.begin(again(11), own: nil).isPoisoned)
+  }
+
+  @Test("what was finished but surely not answered is taken back when nobody asks again; what may be answered is not")
+  func unanswered() throws {
+    let state = try SharedState.create()
+    let slots = state.ledger.beginLife(threads: 3)
+    let outcome = RequestLedger.Outcome(errno: 0, handle: 5)
+    state.ledger.begin(new(10), own: slots[0]).slot?.finish(outcome)
+    let answering = state.ledger.begin(new(11), own: slots[1]).slot
+    answering?.finish(outcome)
+    answering?.answering.value = 1
+    // Openings of folders have no outcome, and answers all the same.
+    state.ledger.begin(new(12), own: slots[2]).slot?.answering.value = 1
+
+    let next = try successor(state)
+    _ = next.ledger.beginLife(threads: 1)
+    #expect(next.ledger.threadHasSeenNewRequest() == [RequestLedger.Orphan(unique: 10, opcode: 9)])
+  }
+
   @Test("when deaths have filled the ledger, an unknown request handed out again counts as begun")
   func overflow() throws {
     let state = try SharedState.create()

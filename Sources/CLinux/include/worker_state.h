@@ -14,6 +14,14 @@ bool clinux_atomic_replace(uint64_t *word, uint64_t expected, uint64_t value);
 void *clinux_thread_pointer(void);
 void clinux_set_thread_pointer(void *pointer);
 
+// From now on a thread that crashes adds 1 to the word it named last (NULL: none), and then the process dies as it would
+// have. A crash is what the thread did itself: a fault, a trap, abort(3); the same signals sent by others do not count.
+void clinux_count_crashes(void);
+void clinux_set_crash_counter(uint64_t *counter);
+// A stack for that, without which a thread that has used up its own could not count. Give back what was returned.
+void *clinux_begin_crash_stack(void);
+void clinux_end_crash_stack(void *stack);
+
 // GNU calls, hidden from Swift's Glibc module.
 int clinux_memfd_create(const char *name);
 ssize_t clinux_splice(int from, int to, size_t count, unsigned flags);

@@ -158,9 +158,10 @@ let package = Package(
       dependencies: [
         "Spool", "UploadCore", "UploadProtocol", .product(name: "SystemPackage", package: "swift-system"),
       ], swiftSettings: common),
-    .testTarget(name: "MountTests", dependencies: ["reelfs", "FaultyServer", "CLinux"], swiftSettings: common),
+    .testTarget(
+      name: "MountTests", dependencies: ["reelfs", "FaultyServer", "ProbeSupport", "CLinux"], swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
-    .target(name: "ProbeSupport", path: "Tests/ProbeSupport", swiftSettings: common),
+    .target(name: "ProbeSupport", dependencies: ["CLinux"], path: "Tests/ProbeSupport", swiftSettings: common),
     .executableTarget(name: "s3-probe", dependencies: ["S3Protocol"], path: "Tests/S3Probe", swiftSettings: common),
     .executableTarget(
       name: "fuse-probe",

@@ -5,6 +5,8 @@ package struct MountTableEntry: Equatable {
   package var mountpoint: String
   package var type: String
   package var source: String
+  /// Major and minor number: no other mount of now has the same, unless it shows the same file system.
+  package var device: UInt64
 
   /// `36 35 98:0 / /mnt rw,noatime master:1 - ext3 /dev/root rw`: the fields after ` - ` have no fixed position before.
   init?(line: Substring) {
@@ -13,6 +15,9 @@ package struct MountTableEntry: Equatable {
     mountpoint = Self.unescaped(fields[4])
     type = String(fields[dash + 1])
     source = Self.unescaped(fields[dash + 2])
+    let numbers = fields[2].split(separator: ":").compactMap { UInt64($0) }
+    guard numbers.count == 2 else { return nil }
+    device = numbers[0] << 32 | numbers[1]
   }
 
   /// Space, tab, newline and backslash come as `\` and three octal digits.

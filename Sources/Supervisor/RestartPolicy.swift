@@ -20,6 +20,9 @@ public struct RestartPolicy: Sendable {
   /// For children without which the mount goes on.
   public static let helper = RestartPolicy(quickDeathsMax: nil)
 
+  /// What killed it is out of the way: earlier quick deaths do not count.
+  public mutating func forgive() { quickDeaths = 0 }
+
   public enum Decision: Equatable, Sendable {
     case restart(afterSeconds: Double)
     case giveUp

@@ -13,7 +13,10 @@ struct RunningChild {
   private(set) var ending: CInt = -1
   /// Carries "ready\n"; -1 once read.
   private(set) var readiness: CInt = -1
+  private(set) var startedAt = 0.0
   private(set) var readyAt: Double?
+  /// The death that was told as one of many; nil while it lives as it should.
+  var toldAgain: Death?
   private(set) var hasEverBeenReady = false
   /// When to start it again.
   var restartAt: Double?
@@ -25,8 +28,12 @@ struct RunningChild {
 
   var isRunning: Bool { process != 0 }
 
-  mutating func start(_ program: Program, device: FileDescriptor, state: FileDescriptor) -> Errno? {
+  /// - Parameter isTied: it must not outlive this process.
+  mutating func start(
+    _ program: Program, device: FileDescriptor, state: FileDescriptor, isTied: Bool, now: Double
+  ) -> Errno? {
     restartAt = nil
+    startedAt = now
     var pipe: [CInt] = [0, 0]
     guard clinux_pipe_cloexec(&pipe) == 0 else { return Errno(rawValue: errno) }
     var inherited = [Inherited(pipe[1], as: Worker.readiness.rawValue)]
@@ -35,7 +42,7 @@ struct RunningChild {
       inherited.append(Inherited(state.rawValue, as: Worker.state.rawValue))
     }
     let result = spawn(
-      program.executable, name: program.path, child.arguments, environment: Self.environment, inherited: inherited,
+      program.executable, name: program.path, child.arguments, environment: Self.environment(isTied: isTied), inherited: inherited,
       newSession: false)
     close(pipe[1])
     switch result {
@@ -52,21 +59,22 @@ struct RunningChild {
   }
 
   /// Swift's report of a crash takes seconds, in which every writer would wait; it can be had by setting the variable.
-  private static var environment: [String] {
-    getenv("SWIFT_BACKTRACE") == nil ? ["SWIFT_BACKTRACE=enable=no"] : []
+  private static func environment(isTied: Bool) -> [String] {
+    (getenv("SWIFT_BACKTRACE") == nil ? ["SWIFT_BACKTRACE=enable=no"] : [])
+      + (isTied ? ["\(Worker.supervisorVariable)=\(getpid())"] : [])
   }
 
-  /// Reads what the child says of its readiness. - Returns: whether it is ready now and was not before.
-  mutating func readReadiness(now: Double) -> Bool {
+  /// Reads what the child says of its readiness. - Returns: whether it is ready now, and whether for the first time.
+  mutating func readReadiness(now: Double) -> (isReady: Bool, isFirst: Bool) {
     var bytes = [UInt8](repeating: 0, count: 64)
     let count = read(readiness, &bytes, bytes.count)
-    if count < 0, errno == EINTR { return false }
+    if count < 0, errno == EINTR { return (false, false) }
     close(readiness)
     readiness = -1
-    guard count > 0, String(decoding: bytes[..<count], as: UTF8.self).hasPrefix("ready") else { return false }
+    guard count > 0, String(decoding: bytes[..<count], as: UTF8.self).hasPrefix("ready") else { return (false, false) }
     readyAt = now
     defer { hasEverBeenReady = true }
-    return !hasEverBeenReady
+    return (true, !hasEverBeenReady)
   }
 
   /// After `ending` became readable. - Returns: how it ended, nil if it has not.

@@ -1,5 +1,5 @@
 internal import CLinux
-internal import Fuse
+public import Fuse
 internal import Glibc
 public import SystemPackage
 
@@ -17,6 +17,8 @@ public final class Supervisor {
     /// Seconds for a worker to answer what it has in hand before a planned restart; then it is killed, which costs
     /// nothing but is not as gentle.
     public var handoverSeconds = 30.0
+    /// Who started this service; nil: nobody who wants to hear of it.
+    public var service: ServiceManager?
     /// Given sentences for the user.
     public var say: (String) -> Void
     /// Called once: the mount is usable.
@@ -30,7 +32,7 @@ public final class Supervisor {
   }
 
   private let mount: FuseMount
-  private let state: FileDescriptor
+  private let state: SharedState
   private let settings: Settings
   private var program: Program
   private var children: [RunningChild]
@@ -38,6 +40,8 @@ public final class Supervisor {
   private var unmounting: Unmounting?
   private var unmounted = false
   private var handoverUntil: Double?
+  private var watch: WorkerWatch?
+  private var refusalsSeen: UInt64
 
   private enum Phase {
     case serving
@@ -47,16 +51,16 @@ public final class Supervisor {
     case ending(until: Double, code: Int32)
   }
 
-  /// - Parameter state: of `SharedState.create()`.
   /// - Throws: what the system says when this program's own file cannot be found.
   public init(
-    mount: FuseMount, state: FileDescriptor, children: [ChildProcess], settings: Settings
+    mount: FuseMount, state: SharedState, children: [ChildProcess], settings: Settings
   ) throws(Errno) {
     precondition(children.count { $0.role == .worker } == 1, "a mount has one worker")
     self.mount = mount
     self.state = state
     self.settings = settings
     self.children = children.map { RunningChild($0) }
+    self.refusalsSeen = state.refusals
     self.program = try Program.current()
   }
 
@@ -66,9 +70,13 @@ public final class Supervisor {
     let handled = [SIGTERM, SIGINT, SIGHUP, SIGUSR2]
     let signals = clinux_signal_descriptor(handled, CInt(handled.count))
     defer { close(signals) }
+    watch = settings.service?.watchdogSeconds.map { WorkerWatch(watchdogSeconds: $0, now: now()) }
     for index in children.indices { start(index) }
     while true {
-      if case .ending(_, let code) = phase, !children.contains(where: \.isRunning) { return code }
+      if case .ending(_, let code) = phase, !children.contains(where: \.isRunning) {
+        settings.service?.forget()
+        return code
+      }
       wait(signals)
       handleSignals(signals)
       handleChildren()
@@ -94,6 +102,7 @@ public final class Supervisor {
   private var deadlines: [Double] {
     var deadlines = children.compactMap(\.restartAt)
     if let handoverUntil { deadlines.append(handoverUntil) }
+    if let watch { deadlines.append(watch.nextAt) }
     switch phase {
     case .serving: break
     case .stopping(let until, _), .ending(let until, _): deadlines.append(until)
@@ -124,6 +133,7 @@ public final class Supervisor {
   private func stop(code: Int32) {
     switch phase {
     case .serving:
+      settings.service?.tell("STOPPING=1", "STATUS=ending the mount at \(mount.path)")
       phase = .stopping(until: now() + settings.stopSeconds, code: code)
       children.indices.forEach { children[$0].restartAt = nil }
       unmounting = Unmounting.start(mount)
@@ -138,23 +148,32 @@ public final class Supervisor {
   private var worker: Int { children.firstIndex { $0.child.role == .worker }! }
 
   private func start(_ index: Int) {
-    if let error = children[index].start(program, device: mount.device, state: state) {
-      settings.say("the \(children[index].child.name) could not be started: \(error)")
+    if let error = children[index].start(
+      program, device: mount.device, state: state.descriptor, isTied: settings.service?.keepsDescriptors ?? false,
+      now: now())
+    {
+      if children[index].toldAgain == nil { say("the \(children[index].child.name) could not be started: \(error)") }
       decide(index, .exited(1), served: nil)
     }
   }
 
   private func handleChildren() {
     for index in children.indices {
-      if children[index].readiness >= 0, isReadable(children[index].readiness),
-        children[index].readReadiness(now: now()), index == worker
-      {
-        settings.becameReady()
+      if children[index].readiness >= 0, isReadable(children[index].readiness) {
+        let ready = children[index].readReadiness(now: now())
+        if index == worker, ready.isReady { becameReady(forTheFirstTime: ready.isFirst) }
       }
       guard children[index].isRunning, let death = children[index].reap() else { continue }
       let served = children[index].readyAt.map { now() - $0 }
       if index == worker { workerEnded(death, served: served) } else { decide(index, death, served: served) }
     }
+  }
+
+  private func becameReady(forTheFirstTime isFirst: Bool) {
+    if case .serving = phase { settings.service?.tell("STATUS=serving \(mount.path)") }
+    guard isFirst else { return }
+    settings.service?.tell("READY=1", "MAINPID=\(getpid())")
+    settings.becameReady()
   }
 
   private func workerEnded(_ death: Death, served: Double?) {
@@ -185,16 +204,34 @@ public final class Supervisor {
   private func decide(_ index: Int, _ death: Death, served: Double?) {
     guard case .serving = phase else { return }
     let name = children[index].child.name
+    if index == worker, state.refusals != refusalsSeen {
+      // What it died of was found and refused since: this is another matter.
+      refusalsSeen = state.refusals
+      children[index].policy.forgive()
+    }
     switch children[index].policy.childDied(death.cause, servedSeconds: served) {
     case .restart(let seconds):
       children[index].restartAt = now() + seconds
-      let when = seconds == 0 ? "at once" : "in \(seconds) s"
-      settings.say("the \(name) \(death); starting it again \(when)")
+      if seconds == 0 {
+        children[index].toldAgain = nil
+        say("the \(name) \(death); starting it again at once")
+      } else if children[index].toldAgain != death {
+        children[index].toldAgain = death
+        say(
+          "the \(name) \(death), again and again; starting it again after pauses that grow to "
+            + "\(Int(RestartPolicy.delaySecondsMax)) s")
+      }
     case .giveUp:
-      settings.say(
+      say(
         "the \(name) \(death), again and again, and is given up; the recordings are plain files in \(settings.recordings)")
       stop(code: 1)
     }
+  }
+
+  /// For the user, and for whoever asks the service manager how the mount is.
+  private func say(_ sentence: String) {
+    settings.say(sentence)
+    settings.service?.tell("STATUS=\(sentence)")
   }
 
   private func endHelpers(code: Int32) {
@@ -225,6 +262,7 @@ public final class Supervisor {
       // Its end is seen like any other.
       handoverUntil = .infinity
     }
+    watchWorker(now)
     switch phase {
     case .serving: break
     case .stopping(let until, let code) where until <= now:
@@ -234,6 +272,23 @@ public final class Supervisor {
       children.forEach { $0.signal(SIGKILL) }
       phase = .ending(until: .infinity, code: code)
     case .stopping, .ending: break
+    }
+  }
+
+  /// Only for a service manager that wants to know: without one, a worker stopped in a debugger is nobody's business.
+  private func watchWorker(_ now: Double) {
+    guard let nextAt = watch?.nextAt, nextAt <= now else { return }
+    var life = WorkerWatch.Life.none
+    // While the mount ends, the deadlines for that suffice.
+    if case .serving = phase, children[worker].isRunning {
+      life = children[worker].readyAt.map { .serving(since: $0) } ?? .starting(since: children[worker].startedAt)
+    }
+    guard let verdict = watch?.look(now: now, beats: state.beats, life: life) else { return }
+    if verdict.asksForBeat { children[worker].signal(SIGUSR2) }
+    if verdict.tellsManager { settings.service?.tell("WATCHDOG=1") }
+    if verdict.replaces {
+      say("the worker shows no sign of life and is replaced")
+      children[worker].signal(SIGKILL)
     }
   }
 

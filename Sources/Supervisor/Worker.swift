@@ -14,6 +14,17 @@ public enum Worker {
   /// "Start my successor": the worker was asked to stop and has answered what it had in hand. (EX_TEMPFAIL)
   public static let restartExitCode: Int32 = 75
 
+  /// In the environment: the supervisor's process id, if this process must not outlive it.
+  static let supervisorVariable = "REELFS_DIES_WITH"
+
+  /// Has this process killed when its supervisor dies, if the supervisor wants that. Where a service manager keeps the
+  /// mount, the next supervisor brings its own worker, and two must not serve at the same time.
+  public static func dieWithSupervisor() {
+    if let value = getenv(supervisorVariable), let supervisor = pid_t(String(cString: value)) {
+      precondition(clinux_die_with(supervisor) == 0, "the system gives a thread to a process that starts")
+    }
+  }
+
   /// Takes over the inherited descriptors and signals. Call it first, before other threads exist.
   public static func begin() {
     signal(SIGPIPE, SIG_IGN)
@@ -24,6 +35,7 @@ public enum Worker {
     }
     // Its own thread waits for them (`serve`); no other may be hit.
     _ = WorkerSignals.descriptor
+    dieWithSupervisor()
   }
 
   /// Tells the supervisor that the mount is usable, or that a helper does its work.
@@ -34,13 +46,14 @@ public enum Worker {
 
   /// Serves `session` until the mount is gone or a successor takes over, and meanwhile obeys signals: SIGUSR1 asks to
   /// hand over, SIGHUP calls `hangup`, SIGTERM and SIGINT call `terminate` (the supervisor unmounts, which ends the
-  /// session; without a supervisor the worker unmounts `mountpoint` itself). Both are called on a thread of their own.
+  /// session; without a supervisor the worker unmounts `mountpoint` itself). When the supervisor asks (SIGUSR2) and
+  /// `isAlive` says so, it is shown that this worker is alive. All are called on a thread of their own.
   /// - Returns: the exit code: 0, or `restartExitCode`.
   public static func serve(
     _ session: Session, mountpoint: String, hangup: @escaping @Sendable () -> Void = {},
-    terminate: @escaping @Sendable () -> Void = {}
+    terminate: @escaping @Sendable () -> Void = {}, isAlive: @escaping @Sendable () -> Bool = { true }
   ) throws(SessionError) -> Int32 {
-    WorkerSignals.start(session, mountpoint: mountpoint, hangup: hangup, terminate: terminate)
+    WorkerSignals.start(session, mountpoint: mountpoint, hangup: hangup, terminate: terminate, isAlive: isAlive)
     announceReady()
     switch try session.run() {
     case .unmounted: return 0

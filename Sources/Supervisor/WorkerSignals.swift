@@ -17,24 +17,26 @@ final class WorkerSignals: @unchecked Sendable {
   private let mountpoint: String
   private let hangup: @Sendable () -> Void
   private let terminate: @Sendable () -> Void
+  private let isAlive: @Sendable () -> Bool
   private let supervisor = getppid()
 
   private init(
     _ session: Session, _ mountpoint: String, _ hangup: @escaping @Sendable () -> Void,
-    _ terminate: @escaping @Sendable () -> Void
+    _ terminate: @escaping @Sendable () -> Void, _ isAlive: @escaping @Sendable () -> Bool
   ) {
     self.session = session
     self.mountpoint = mountpoint
     self.hangup = hangup
     self.terminate = terminate
+    self.isAlive = isAlive
   }
 
   /// The thread lives as long as the process.
   static func start(
     _ session: Session, mountpoint: String, hangup: @escaping @Sendable () -> Void,
-    terminate: @escaping @Sendable () -> Void
+    terminate: @escaping @Sendable () -> Void, isAlive: @escaping @Sendable () -> Bool
   ) {
-    let signals = WorkerSignals(session, mountpoint, hangup, terminate)
+    let signals = WorkerSignals(session, mountpoint, hangup, terminate, isAlive)
     var thread = pthread_t()
     let retained = Unmanaged.passRetained(signals)
     let result = pthread_create(&thread, nil, { argument in
@@ -57,6 +59,7 @@ final class WorkerSignals: @unchecked Sendable {
   private func obey(_ signal: CInt) {
     switch signal {
     case SIGUSR1: session.requestStop()
+    case SIGUSR2: if isAlive() { session.beat() }
     case SIGHUP: hangup()
     case SIGTERM, SIGINT:
       terminate()

@@ -28,15 +28,23 @@ enum FuseProbe {
   private static func supervise(
     folder: String, mountpoint: String, quickDeathsMax: Int?, becameReady: @escaping () -> Void
   ) throws {
-    let mount = try FuseMount.mount(at: mountpoint, options: MountOptions(), say: say)
-    let state = try SharedState.create()
+    let service = ServiceManager.current()
+    let (mount, state) = try mount(service, mountpoint)
     let worker = ChildProcess(
       name: "worker", role: .worker, arguments: ["worker", folder, mount.path],
       policy: quickDeathsMax.map { RestartPolicy(quickDeathsMax: $0) } ?? .worker)
-    let settings = Supervisor.Settings(recordings: folder, say: say, becameReady: becameReady)
-    let supervisor = try Supervisor(
-      mount: mount, state: state.descriptor, children: [worker], settings: settings)
+    var settings = Supervisor.Settings(recordings: folder, say: say, becameReady: becameReady)
+    settings.service = service
+    let supervisor = try Supervisor(mount: mount, state: state, children: [worker], settings: settings)
     exit(supervisor.run())
+  }
+
+  private static func mount(_ service: ServiceManager?, _ mountpoint: String) throws -> (FuseMount, SharedState) {
+    if let kept = service?.continued(at: mountpoint, say: say) { return kept }
+    let mount = try FuseMount.mount(at: mountpoint, options: MountOptions(), say: say)
+    let state = try SharedState.create()
+    service?.keep(mount, state)
+    return (mount, state)
   }
 
   private static func detach(folder: String, mountpoint: String) throws {
@@ -64,9 +72,11 @@ enum FuseProbe {
     if access(folder + "/crash", F_OK) == 0 { abort() }
     if folder.hasPrefix("/dev/null") { exit(3) }
     let state = try SharedState(descriptor: Worker.state)
+    var options = SessionOptions()
+    options.onRefusal = { say("\($0)") }
     let session = try Session(
       descriptor: Worker.device, sharedState: state,
-      fileSystem: PassthroughFileSystem(folder: folder, handles: state.handles), options: SessionOptions())
+      fileSystem: PassthroughFileSystem(folder: folder, handles: state.handles), options: options)
     exit(try Worker.serve(session, mountpoint: mountpoint))
   }
 

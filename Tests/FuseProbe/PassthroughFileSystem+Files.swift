@@ -65,7 +65,8 @@ extension PassthroughFileSystem {
   func write(
     _ node: NodeID, _ handle: HandleID, offset: Int64, _ bytes: borrowing IncomingBytes, _ context: RequestContext
   ) throws(Errno) -> Int {
-    try bytes.copy(to: FileDescriptor(rawValue: try file(handle)), at: offset)
+    if let name = state.withLock({ $0.names[node.rawValue]?.first?.name }) { Faults.crash(name) }
+    return try bytes.copy(to: FileDescriptor(rawValue: try file(handle)), at: offset)
   }
 
   func flush(_ node: NodeID, _ handle: HandleID) throws(Errno) {}
@@ -79,6 +80,7 @@ extension PassthroughFileSystem {
   }
 
   func synchronize(_ node: NodeID, _ handle: HandleID, dataOnly: Bool) throws(Errno) {
+    Faults.wait(try path(node), folder: folder)
     try check(fsync(try file(handle)))
   }
 

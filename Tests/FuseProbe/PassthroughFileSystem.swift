@@ -11,6 +11,7 @@ import SystemPackage
 /// Only for trees small enough to be read at each start. It also counts what it is asked (`getxattr` of
 /// `user.probe.count.getxattr`).
 final class PassthroughFileSystem: FileSystem {
+  let folder: String
   let tree: String
   let graveyard: String
   let handles: HandleTable
@@ -34,6 +35,7 @@ final class PassthroughFileSystem: FileSystem {
 
   /// `folder` gets two folders, `tree` and `graveyard`.
   init(folder: String, handles: HandleTable) {
+    self.folder = folder
     self.tree = folder + "/tree"
     self.graveyard = folder + "/graveyard"
     self.handles = handles
@@ -199,7 +201,8 @@ final class PassthroughFileSystem: FileSystem {
   func makeDirectory(
     _ name: FileName, in parent: NodeID, mode: UInt32, _ context: RequestContext
   ) throws(Errno) -> Entry {
-    try made(name, in: parent, context) { mkdir($0, mode) }
+    Faults.crash(name)
+    return try made(name, in: parent, context) { mkdir($0, mode) }
   }
 
   func makeSymlink(

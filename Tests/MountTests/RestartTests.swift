@@ -1,6 +1,8 @@
 import CLinux
+import Dispatch
 import FaultyServer
 import Glibc
+import class ProbeSupport.FakeServiceManager
 import Testing
 
 /// Programs end and are killed; recordings do not.
@@ -67,6 +69,49 @@ struct RestartTests {
       #expect(try Files.read(world.path("take")) == bytes)
       try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
+    }
+  }
+
+  @Test("as a service, with all of its processes killed again and again, it loses no byte and tells no recorder")
+  func serviceKilled() async throws {
+    try await withWorld { world in
+      try world.startReceiver()
+      let manager = try FakeServiceManager(socketName: world.folder + "/notify")
+      defer { manager.giveUp() }
+      func start() throws {
+        let ready = manager.count(of: "READY=1")
+        try manager.start(
+          [Machine.reelfs, "mount", world.receiverURL, world.mountpoint, "--state-dir", world.state] + World.quickFlags,
+          output: world.folder + "/service", environment: ["XDG_CONFIG_HOME": world.folder + "/xdg-config"])
+        let log = Path(world.folder + "/service")
+        try eventually("the service is ready: \((try? Files.text(log)) ?? "")") { manager.count(of: "READY=1") > ready }
+      }
+      try start()
+      let bytes = noise(12 * mebibyte)
+      let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
+      for part in 0..<12 {
+        if part % 4 == 2 {
+          manager.send(SIGKILL)
+          #expect(try manager.waitForEnd() == 128 + SIGKILL)
+          // Its answer comes from the next worker: nobody is there to give one before.
+          let write = DispatchWorkItem {
+            #expect(throws: Never.self) { try file.write(Array(bytes[part * mebibyte..<(part + 1) * mebibyte])) }
+          }
+          DispatchQueue.global().async(execute: write)
+          try start()
+          #expect(write.wait(timeout: .now() + .seconds(20)) == .success)
+        } else {
+          try file.write(Array(bytes[part * mebibyte..<(part + 1) * mebibyte]))
+        }
+      }
+      try file.close()
+
+      #expect(try Files.read(world.path("take")) == bytes)
+      try world.waitUntilSynced("take")
+      #expect(try world.isIdentical("take"))
+      manager.send(SIGTERM)
+      #expect(try manager.waitForEnd() == 0)
+      try eventually("nothing is kept any more") { manager.keptNames == [] }
     }
   }
 

@@ -15,7 +15,10 @@ public final class ProbeMount {
 
   /// - Parameter mode: `serve` or `mount`.
   /// - Parameter over: whose folder and mountpoint to use again.
-  public init(_ mode: String, _ arguments: [String] = [], over: ProbeMount? = nil) throws {
+  /// - Parameter environment: added to this process's.
+  public init(
+    _ mode: String, _ arguments: [String] = [], over: ProbeMount? = nil, environment: [String: String] = [:]
+  ) throws {
     if let over {
       folder = over.folder
     } else {
@@ -29,6 +32,7 @@ public final class ProbeMount {
     process = Process()
     process.executableURL = URL(fileURLWithPath: Self.program)
     process.arguments = [mode, folder + "/back", folder + "/mnt"] + arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     process.standardOutput = FileHandle(forWritingAtPath: log)
     process.standardError = process.standardOutput
     try process.run()

@@ -87,7 +87,7 @@ struct KilledWorkerTests {
 }
 
 /// Appends blocks and goes back to patch now and then, until told to stop.
-private final class Writer: @unchecked Sendable {
+final class Writer: @unchecked Sendable {
   // Written by its thread, read by the test after that has ended.
   private(set) var expected = Data()
   private(set) var error: String?

@@ -95,7 +95,7 @@ struct SupervisorTests {
 
   @Test("a worker that cannot be brought back is given up: the mount ends, and the folder is named")
   func givenUp() throws {
-    let mount = try ProbeMount("mount", ["3"])
+    let mount = try ProbeMount("mount", ["5"])
     defer { mount.remove() }
     let worker = try #require(mount.worker)
     _ = FileManager.default.createFile(atPath: mount.folder + "/back/crash", contents: nil)
@@ -103,6 +103,9 @@ struct SupervisorTests {
     kill(worker, SIGKILL)
 
     #expect(try mount.waitForExit() == 1)
+    // At once, then after pauses: each said once, with the reason.
+    #expect(mount.said.components(separatedBy: "(Aborted), again and again; starting it again").count == 2)
+    #expect(mount.said.components(separatedBy: "(Aborted); starting it again at once").count == 2)
     #expect(mount.said.contains("given up") && mount.said.contains(mount.folder + "/back"))
     #expect(rmdir(mount.folder + "/mnt") == 0)
   }

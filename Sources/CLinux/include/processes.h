@@ -13,6 +13,14 @@
 
 // SCM_RIGHTS needs the CMSG macros. Returns the descriptor, or -1 (errno 0: the other end closed without sending one).
 int clinux_receive_descriptor(int socket);
+// The next message of up to `room` bytes, with the descriptor that came with it, or -1 in `descriptor`. Returns its length,
+// or -1 (errno).
+ssize_t clinux_receive_message(int socket, void *bytes, size_t room, int *descriptor);
+// Sends a datagram, with `descriptor` unless that is -1, to a service manager's socket: a path, or `@` and an abstract
+// name. Waits for at most two seconds. Returns 0 or an errno.
+int clinux_notify(const char *socket_name, const char *text, size_t length, int descriptor);
+// The process is killed when its parent, `supervisor`, dies, or at once if it is dead already. Returns 0 or an errno.
+int clinux_die_with(pid_t supervisor);
 // A descriptor that becomes readable when the process ends.
 int clinux_pidfd_open(pid_t process);
 // Blocks `signals` (count of them) for the calling thread and returns a descriptor that reports them.

@@ -54,6 +54,7 @@ struct ReceiveCommand: AsyncParsableCommand {
 
   func run() async throws {
     if verify { return try verifyData() }
+    if supervised { Worker.dieWithSupervisor() }
     let (host, port) = try address()
     let configuration = ReceiverConfiguration(
       listenHost: host, listenPort: port, dataDirectory: data, token: try tokenFile.map(TokenFile.read), tls: tls)

@@ -29,25 +29,56 @@ struct ServedMount {
 
   /// - Returns: the exit code, when the mount is gone.
   func supervise() throws -> Int32 {
+    let service = ServiceManager.current()
     let state = try StateDirectory(path: FilePath(configuration.stateDirectory))
     let lock = try state.lock()
     defer { try? lock.close() }
+    let (mount, shared) = try mount(service, state)
+    // A crashed worker is replaced at once; Swift's backtrace would keep recorders waiting for a minute before. Whoever
+    // hunts a crash sets the variable.
+    setenv("SWIFT_BACKTRACE", "enable=no", 0)
+    var settings = Supervisor.Settings(
+      recordings: state.recordings.string, say: Terminal.complain, becameReady: { [self] in becameReady(state) })
+    settings.service = service
+    let supervisor = try Supervisor(mount: mount, state: shared, children: children, settings: settings)
+    return supervisor.run()
+  }
+
+  /// The mount that the service manager kept for us, or a new one.
+  private func mount(_ service: ServiceManager?, _ state: StateDirectory) throws -> (FuseMount, SharedState) {
+    if let kept = service?.continued(at: configuration.mountpoint, say: Terminal.complain) {
+      try waitForOldWorker(state)
+      return kept
+    }
     // A worker whose supervisor was killed goes on serving: the folder is its own then.
     try state.lock(forWorker: true).close()
     let mount = try FuseMount.mount(
       at: configuration.mountpoint, allowOther: configuration.fuse.allowsOther,
       source: configuration.destination.description.hasPrefix("embedded")
         ? "reelfs" : configuration.destination.description, say: Terminal.complain)
-    // A crashed worker is replaced at once; Swift's backtrace would keep recorders waiting for a minute before. Whoever
-    // hunts a crash sets the variable.
-    setenv("SWIFT_BACKTRACE", "enable=no", 0)
     let shared = try SharedState.create()
-    let settings = Supervisor.Settings(
-      recordings: state.recordings.string, say: Terminal.complain, becameReady: { [self] in becameReady(state) })
-    let supervisor = try Supervisor(
-      mount: mount, state: shared.descriptor, children: children, settings: settings)
-    return supervisor.run()
+    service?.keep(mount, shared)
+    return (mount, shared)
   }
+
+  /// Under a service manager a worker dies with its supervisor, but not in the same instant: a call that is under way on
+  /// a slow disk comes to its end first.
+  private func waitForOldWorker(_ state: StateDirectory) throws {
+    let end = ContinuousClock.now + .seconds(Self.oldWorkerSecondsMax)
+    while true {
+      do throws(StateDirectoryError) {
+        let lock = try state.lock(forWorker: true)
+        try? lock.close()
+        return
+      } catch {
+        guard ContinuousClock.now < end else { throw error }
+      }
+      usleep(10_000)
+    }
+  }
+
+  /// Longer than any disk takes that still works; the service manager's own limit for starts is 90 s.
+  private static let oldWorkerSecondsMax = 60
 
   private var children: [ChildProcess] {
     // The flags after the subcommand's name are the worker's as well.

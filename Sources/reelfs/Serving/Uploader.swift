@@ -21,6 +21,9 @@ final class Uploader: Sendable {
   private let policy: UploadPolicy
   private let wake: Waker
   private let mustStop = Atomic(false)
+  /// Grows with each turn of the loop; 0 while recovery goes on, which may take as long as the disk needs.
+  private let turns = Atomic<UInt64>(0)
+  private let lastSign = Mutex((turns: UInt64(0), at: ContinuousClock.now))
   private let ended = DispatchSemaphore(value: 0)
 
   /// Ends the transport's wait, once there is a transport.
@@ -90,6 +93,19 @@ final class Uploader: Sendable {
     spool.start()
   }
 
+  /// A turn waits for the disk and the journal, but never for the network: one that takes longer is stuck for good.
+  private static let turnMax = Duration.seconds(120)
+
+  /// Whether the loop still turns. Wakes it, so that it can show so by the next time; from any thread.
+  func isAlive() -> Bool {
+    let turns = turns.load(ordering: .relaxed)
+    wake.wake()
+    return lastSign.withLock { last in
+      if turns == 0 || turns != last.turns { last = (turns, .now) }
+      return last.at.duration(to: .now) < Self.turnMax
+    }
+  }
+
   /// Ends what is in flight and leaves a journal that says everything a next start needs.
   func stop() {
     digests.stop()
@@ -157,6 +173,7 @@ final class Uploader: Sendable {
     wake.wake()
     while !mustStop.load(ordering: .sequentiallyConsistent) {
       loop.turn()
+      turns.add(1, ordering: .relaxed)
       spool.journal.checkpointIfLarge()
     }
     loop.stop()

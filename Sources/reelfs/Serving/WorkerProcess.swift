@@ -31,15 +31,20 @@ struct WorkerProcess {
     let fileSystem = RecordingFileSystem(
       spool: uploader.spool, handles: shared.handles, status: uploader.statusTree,
       synchronizesRemotely: configuration.synchronizeTo == .remote)
+    var options = SessionOptions()
+    options.onRefusal = { refused in
+      Terminal.complain(
+        "\(refused); its name: find \(state.recordings) -inum \(refused.node.rawValue) (1: the folder itself)")
+    }
     let session = try Session(
-      descriptor: Worker.device, sharedState: shared, fileSystem: fileSystem, options: SessionOptions())
+      descriptor: Worker.device, sharedState: shared, fileSystem: fileSystem, options: options)
     if !session.survivesWorkerDeath, !session.isContinued {
       Terminal.complain(
         "this kernel is older than 6.9: should the worker die, requests it has in hand fail instead of being repeated")
     }
     _ = fileSystem.restoreHandles()
     uploader.start()
-    let code = try Worker.serve(session, mountpoint: configuration.mountpoint)
+    let code = try Worker.serve(session, mountpoint: configuration.mountpoint, isAlive: { uploader.isAlive() })
     uploader.stop()
     return code
   }

@@ -7,7 +7,7 @@ BUILD  := .build/release
 REELFS := $(BUILD)/reelfs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test simulate mutations bench clean
+.PHONY: help setup build run test simulate mutations torture tsan asan bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -33,10 +33,20 @@ simulate:  ## the uploader against simulated faults: SEEDS=100000, or SEED=26 TR
 mutations:  ## plants bugs into the core one by one; the simulation must find each (half an hour)
 	python3 Tests/Mutations/run.py
 
+torture:  ## an hour of kills, dead networks and a small disk under real recorders: MINUTES=2 SEED=26
+	swift build -c release --product reelfs
+	REELFS=$(REELFS) python3 Tests/Torture/torture.py
+
+tsan:  ## the tests with the thread sanitizer: FILTER='RestartTests|SpoolTests' for some of them
+	Tests/Sanitizers/run.sh thread
+
+asan:  ## the tests with the address sanitizer: FILTER as for tsan
+	Tests/Sanitizers/run.sh address
+
 bench:  ## measure beside passthrough_ll and rclone, and under a million queued chunks, as JSON lines: SIZE=2G REPS=3 PEERS=reelfs,rclone
 	swift build -c release --product reelfs
 	REELFS=$(REELFS) python3 Tests/Bench/bench.py
 	REELFS=$(REELFS) python3 Tests/Bench/backlog.py
 
 clean:  ## remove what was built; recordings and state stay
-	rm -rf .build
+	rm -rf .build .build-tsan .build-asan

@@ -73,16 +73,30 @@ struct KilledWorkerTests {
   }
 
   private func killWorkers(of mount: ProbeMount, count: Int = kills) throws {
-    var random = SystemRandomNumberGenerator()
+    let seed = UInt64.random(in: 0..<1_000_000)
+    print("moments of seed \(seed)")
+    var moments = Moments(state: seed)
     for _ in 0..<count {
       // The moment is what is tested: any will do.
-      usleep(.random(in: 100_000...500_000, using: &random))
+      usleep(.random(in: 100_000...500_000, using: &moments))
       // Killed while it starts, each time, it would rightly be given up: so after it has answered once.
       // statvfs(3) is never answered from the kernel's caches.
       var status = statvfs()
       try eventually("there is a worker that serves") { mount.worker != nil && statvfs(mount.path(""), &status) == 0 }
       if let worker = mount.worker { kill(worker, SIGKILL) }
     }
+  }
+}
+
+/// SplitMix64, so that a seed names a sequence of moments.
+private struct Moments: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var word = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
+    word = (word ^ word >> 27) &* 0x94D0_49BB_1331_11EB
+    return word ^ word >> 31
   }
 }
 

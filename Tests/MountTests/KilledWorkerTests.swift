@@ -108,6 +108,23 @@ struct KilledWorkerTests {
     }
   }
 
+  @Test("a worker that has just started promises no room that is taken")
+  func room() async throws {
+    try await withWorld { world in
+      try world.startReceiver()
+      try world.stopReceiver()
+      try world.startMount(["--spool-quota", "8MiB"], to: world.receiverURL)
+      try Files.write(world.path("take"), noise(6 * mebibyte))
+      for _ in 0..<10 {
+        try eventually("there is a worker") { world.mount?.descendants.isEmpty == false }
+        if let worker = world.mount?.descendants.first { kill(worker, SIGKILL) }
+        var space = statvfs()
+        #expect(statvfs(world.mountpoint, &space) == 0)
+        #expect(space.f_bavail * space.f_frsize <= 2 * UInt(mebibyte))
+      }
+    }
+  }
+
   /// Runs a script to its end while the worker is killed at moments drawn from a seed, which is printed.
   private func killing(in world: World, _ script: String) throws {
     let seed = UInt64.random(in: 0..<1_000_000)

@@ -26,7 +26,7 @@ class Chaos:
         now = time.monotonic()
         self.world.check_mount()
         self._watch_for_hangs(now)
-        if now > self.heal_at or now > self.resume_at or self.world.room() < ROOM_MIN:
+        if now > self.heal_at or now > self.resume_at or self.world.room.left() < ROOM_MIN:
             self.heal()
         for kind, due in self.next.items():
             if now >= due:

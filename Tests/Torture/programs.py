@@ -41,21 +41,21 @@ class Film(Recorder):
         self.recording, self.seen = f"film-{self.takes}.{self.format}", 0
         reference = self.world.shadow(self.recording)
         subprocess.run(self.words(reference, False), check=True)
-        with self.world.reserved(os.path.getsize(reference) + MIB) as has_room:
+        with self.world.room.reserved(os.path.getsize(reference) + MIB) as has_room:
             if has_room:
                 self._record(reference)
         self.recording = None
 
     def _record(self, reference):
-        spooled = os.path.join(self.world.state, "recordings", self.recording)
-
-        def watch():
-            if os.path.exists(spooled):
-                self.seen = max(self.seen, os.stat(spooled).st_size)
-
-        self.program(self.words(self.world.path(self.recording), True), watch)
+        self.program(self.words(self.world.path(self.recording), True), self._watch)
         self.whole.append(self.recording)
         self.bytes += os.path.getsize(reference)
+
+    def _watch(self):
+        """What the spool has been seen to have must still be there after the mount's death."""
+        spooled = os.path.join(self.world.state, "recordings", self.recording)
+        if os.path.exists(spooled):
+            self.seen = max(self.seen, os.stat(spooled).st_size)
 
     def after_death(self):
         if self.recording is None:
@@ -100,7 +100,7 @@ class Robust(Film):
     def step(self):
         self.takes += 1
         self.recording, self.seen = f"robust-{self.takes}.mov", 0
-        with self.world.reserved(8 * MIB) as has_room:
+        with self.world.room.reserved(8 * MIB) as has_room:
             if has_room:
                 self._record(None)
         self.recording = None
@@ -113,14 +113,26 @@ class Robust(Film):
              "!", "video/x-raw,width=320,height=240,framerate=25/1", "!", "jpegenc", "!", "qtmux",
              "reserved-max-duration=60000000000", "reserved-moov-update-period=1000000000", "!", "tee", "name=t",
              "t.", "!", "queue", "!", "filesink", "buffer-mode=unbuffered", f"location={shadow}",
-             "t.", "!", "queue", "!", "filesink", "buffer-mode=unbuffered", f"location={target}"])
+             "t.", "!", "queue", "!", "filesink", "buffer-mode=unbuffered", f"location={target}"],
+            self._watch)
         self.whole.append(self.recording)
         self.bytes += os.path.getsize(shadow)
 
     def _keep_what_is_there(self, path):
-        """Where two files of one pipeline stop at its death is chance: only that there is no byte that was never written."""
-        open(self.world.shadow(self.recording), "wb").write(
-            self.call("read", lambda: open(path, "rb").read(), fetches=True))
+        """Two files of one pipeline stop at different places; as far as both go, the frames must be the same.
+
+        The index before them is rewritten all the time: after a cut its last state is chance.
+        """
+        shadow = self.world.shadow(self.recording)
+        now = self.call("read", lambda: open(path, "rb").read(), fetches=True)
+        with open(shadow, "rb") as file:
+            whole = file.read()
+        frames = whole.find(b"mdat") + 12  # Behind the name a size of eight bytes, which is rewritten too.
+        end = min(len(now), len(whole))
+        if len(now) < self.seen or now[frames:end] != whole[frames:end]:
+            raise Failure(f"{self.recording} has other frames than {shadow} after the death of the mount")
+        with open(shadow, "wb") as file:
+            file.write(now)
 
 
 class Tree(Recorder):
@@ -139,11 +151,12 @@ class Tree(Recorder):
         # Never of the same size twice: rsync looks at size and time, and times have seconds.
         with open(path, "ab" if os.path.exists(path) and os.path.getsize(path) < MIB else "wb") as file:
             file.write(data)
+        self.bytes += len(data)
         if name not in self.names:
             self.names.append(name)
 
     def step(self):
-        with self.world.reserved(4 * MIB) as has_room:
+        with self.world.room.reserved(4 * MIB) as has_room:
             if has_room:
                 self._round()
         self.nap(self.random.random() * 3)

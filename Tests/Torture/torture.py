@@ -93,7 +93,7 @@ def clean_up(world, keep):
             process.kill()
             process.wait()
     world.dying.set()
-    world._nobody_serves()
+    world.nobody_serves()
     subprocess.run(["umount", "-l", world.mnt], stderr=subprocess.DEVNULL)
     if not keep and not os.path.ismount(world.mnt):
         shutil.rmtree(world.folder)

@@ -1,13 +1,12 @@
 """The programs under torture: a receiver, a proxy in front of it, and a mount; and what kills them."""
 import contextlib, os, signal, socket, subprocess, threading, time
 from proxy import Proxy
+from room import Room
 
 # Recorders wait at most this long for anything but a dead mount; a hang, not a stall. Generous: machines are busy.
 HANG_SECONDS = 90
 # A read of evicted bytes may fail for so long after the network is well again: connections have to be made anew.
 RECOVERY_SECONDS = 5
-# Room for what is not reserved: log, names, databases, a round of rsync, and what statfs knows a second late.
-SMALL_THINGS = 12 << 20
 
 
 class Failure(Exception):
@@ -49,7 +48,7 @@ class World:
         self.dying, self.stopping, self.generation = threading.Event(), threading.Event(), 0
         self.failures, self.kills = [], {}
         self.receiver_away_until = 0.0
-        self.reserving, self.taken = threading.Lock(), 0
+        self.room = Room(self)
 
     # -- programs
     def log(self, name):
@@ -130,10 +129,10 @@ class World:
                     os.kill(pid, signal.SIGKILL)
         self.mount.wait()
         # A worker that took over just then is nobody's child any more; it holds the state directory.
-        wait_for("every process of the mount is gone", self._nobody_serves)
+        wait_for("every process of the mount is gone", self.nobody_serves)
         self.count("whole mount")
 
-    def _nobody_serves(self):
+    def nobody_serves(self):
         leftover = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
@@ -165,39 +164,6 @@ class World:
         """Whether evicted bytes could not be had at some moment since `since`."""
         moment = since - RECOVERY_SECONDS
         return self.proxy.mode != "ok" or self.proxy.disturbed_until > moment or self.receiver_away_until > moment
-
-    # -- room
-    def room(self):
-        """Bytes that can still be written."""
-        status = os.statvfs(self.mnt)
-        return status.f_bavail * status.f_frsize
-
-    @contextlib.contextmanager
-    def reserved(self, size):
-        """A recorder looks for room before it begins, and takes no more: so ENOSPC means that statfs has lied.
-
-        Gives False when the session ends or the mount dies before there is room.
-        """
-        while not (self.stopping.is_set() or self.dying.is_set()):
-            with self.reserving:
-                if self._room_or_none() - self.taken >= size + SMALL_THINGS:
-                    self.taken += size
-                    break
-            time.sleep(0.1)
-        else:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            with self.reserving:
-                self.taken -= size
-
-    def _room_or_none(self):
-        try:
-            return self.room()
-        except OSError:  # Dead; a live mount that fails here is seen to by every other call.
-            return 0
 
     def fail(self, text):
         self.failures.append(text)

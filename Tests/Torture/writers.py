@@ -74,8 +74,8 @@ class Writer(Recorder):
 
     def begin(self, suffix, size):
         """A new take, once there is room for `size` bytes; False if there never was."""
-        self.room = contextlib.ExitStack()
-        if not self.room.enter_context(self.world.reserved(size)):
+        self.reservation = contextlib.ExitStack()
+        if not self.reservation.enter_context(self.world.room.reserved(size)):
             return False
         self.takes += 1
         name = f"{self.name}-{self.takes}.{suffix}"
@@ -83,7 +83,7 @@ class Writer(Recorder):
         try:
             self.take = Shadowed(self, name)
         except MountDied:
-            self.room.close()
+            self.reservation.close()
             self._created_or_not(name)
             raise
         self.goal = self.random.randrange(256 * KIB, 5 * MIB)
@@ -110,7 +110,7 @@ class Writer(Recorder):
         if self.take:
             self.take.close()
             self.take = None
-            self.room.close()
+            self.reservation.close()
 
     def verify(self, copies):
         for name in self.names:

@@ -107,11 +107,15 @@ extension Journal {
   public func evictableBytes(_ rule: EvictionRule = .stored) throws(JournalError) -> Int64 {
     let sql =
       rule == .stored
-      ? "SELECT COALESCE(SUM(bytes), 0) FROM chunks WHERE state = 2"
+      ? """
+        SELECT COALESCE((SELECT SUM(bytes) FROM chunks WHERE state = 2), 0)
+          - COALESCE((SELECT SUM(c.bytes) FROM sessions s JOIN chunks c ON c.session = s.number
+              WHERE s.is_finished = 0 AND c.state = 2 AND (c.idx = 0 OR c.idx >= s.stored_through - 1)), 0)
+        """
       : """
         SELECT COALESCE(SUM(c.bytes), 0) FROM chunks c JOIN sessions s ON s.number = c.session
         WHERE c.state = 2 AND s.is_synced = 1
         """
-    return try read { try Int64.fetchOne($0, sql: sql) ?? 0 }
+    return try read { try Int64.fetchOne($0.cachedStatement(sql: sql)) ?? 0 }
   }
 }

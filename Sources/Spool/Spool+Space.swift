@@ -15,8 +15,9 @@ public struct SpoolSpace: Sendable {
 
 extension Spool {
   /// What can still be written under the quota, counting stored bytes that would make room: recorders look before they
-  /// begin.
+  /// begin. A worker that has just started does not know yet what is taken: it is waited for.
   public func writableSpace() throws(SpoolError) -> SpoolSpace {
+    usage.waitUntilComplete()
     var space = try space()
     let room = max(0, evictor.limit - usage.bytes) + evictor.evictableBytes
     let blocks = UInt64(room) / max(1, space.blockSize)

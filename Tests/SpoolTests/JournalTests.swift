@@ -41,6 +41,20 @@ struct JournalTests {
     }
   }
 
+  @Test("room is promised for what an eviction would free: of an open recording neither the first nor the last stored chunk")
+  func evictableBytes() throws {
+    try withJournal { journal in
+      try storeTwo(journal)
+      #expect(try journal.evictableBytes() == 0)
+
+      try journal.record([.stored(Self.chunk(2), .first, digest(2))])
+      #expect(try journal.evictableBytes() == Int64(mebibyte))
+
+      try journal.record([.finished(Self.session, size: Int64(2 * mebibyte + 5))])
+      #expect(try journal.evictableBytes() == Int64(2 * mebibyte + 5))
+    }
+  }
+
   @Test("every fact may be recorded twice")
   func idempotence() throws {
     try withJournal { journal in

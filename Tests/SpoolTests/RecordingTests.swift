@@ -313,6 +313,19 @@ struct RecoveryTests {
     }
   }
 
+  @Test("two hard links take their space once, also after a restart")
+  func hardLinksUsage() throws {
+    try withHarness { harness in
+      try finished("take", harness, count: 100_000)
+      #expect(link(harness.path("take"), harness.path("link")) == 0)
+
+      _ = try harness.reopen()
+      let blocks = try Backing.status(Array("take".utf8), in: harness.spool.tree.root).blocks
+      #expect(blocks > 0)
+      #expect(harness.spool.usage.bytes == blocks * 512)
+    }
+  }
+
   @Test("files that were deleted while open are cleared away")
   func orphans() throws {
     try withHarness { harness in

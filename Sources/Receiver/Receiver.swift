@@ -20,6 +20,7 @@ public struct Receiver: Service {
   private let vault: Vault
   private let catalog: Catalog
   private let dispatcher: Dispatcher
+  private let tusSweeping: Task<Void, Never>
   private let server: HTTPServerBuilder
 
   /// Where the receiver listens.
@@ -48,13 +49,18 @@ public struct Receiver: Service {
     catalog = try CatalogOpening.open(folder, logger: logger)
     vault = Vault(folder: folder, catalog: catalog, sessionsMax: configuration.limits.sessionsMax, logger: logger)
     try vault.recover()
+    let tus = TusStore(folder: folder, vault: vault, catalog: catalog, limits: configuration.limits)
+    tusSweeping = TusSweeper(store: tus, logger: logger).start()
     dispatcher = Dispatcher(
       tokenCheck: TokenCheck(token: configuration.token),
       chunks: ChunkEndpoint(vault: vault, budget: BodyBudget(bodiesMax: configuration.limits.bodiesMax)),
       sessions: SessionEndpoint(
         vault: vault, catalog: catalog, limits: configuration.limits, folder: folder),
       recordings: RecordingEndpoint(folder: folder, catalog: catalog),
-      chunkReads: ChunkReadEndpoint(folder: folder, catalog: catalog))
+      chunkReads: ChunkReadEndpoint(folder: folder, catalog: catalog),
+      tus: TusEndpoint(
+        store: tus, budget: BodyBudget(bodiesMax: configuration.limits.tusBodiesMax),
+        access: TusAccess(hasToken: configuration.token != nil)))
   }
 
   /// Serves until the surrounding service group shuts down. Call once.
@@ -93,6 +99,7 @@ public struct Receiver: Service {
   /// Finishes what waits, closes the catalog and releases the data folder. Blocks; only when nothing is served
   /// any more.
   package func stop() {
+    tusSweeping.cancel()
     vault.stop()
     do throws(CatalogError) { try catalog.close() } catch {
       logger.warning("the catalog was not closed", metadata: ["reason": "\(error)"])

@@ -1,3 +1,5 @@
+import UploadProtocol
+
 /// What `reelfs receive` is told.
 public struct ReceiverConfiguration: Sendable {
   /// A name or an address. Anything but loopback needs a token.
@@ -46,6 +48,15 @@ public struct ReceiverConfiguration: Sendable {
     public var completionBytesMax = 48 << 20
     /// Sessions ever; their rows stay in the catalog.
     public var sessionsMax = 1_000_000
+    /// Bytes of a tus upload; `Tus-Max-Size`.
+    public var tusBytesMax = ChunkLayout.sizeMax
+    /// tus requests with a body at once, 2 MiB of memory each; more are answered 503.
+    public var tusBodiesMax = 32
+    /// Seconds after its last byte when an unfinished tus upload is deleted.
+    public var tusExpirySeconds = 7 * 86_400
+    /// Seconds without a byte after which a request loses its upload to the next one: its connection counts as dead.
+    /// tus-js-client's retries, at 0, 1, 3 and 5 s, must outlast it.
+    public var tusStaleSeconds = 3
     /// Seconds in which a connection may move nothing before it is closed.
     public var idleSeconds = 75
     /// Seconds that requests in flight get after SIGTERM.

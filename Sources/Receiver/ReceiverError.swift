@@ -19,6 +19,10 @@ public enum ReceiverError: Error, Sendable, Equatable {
   case busy(retryAfterSeconds: Int)
   case stopping
   case full
+  // Said to tus clients only.
+  case tusVersion, contentType, checksumMismatch, locked, gone, finalUpload, foreignOrigin
+  /// The upload has `current` bytes.
+  case offsetMismatch(current: Int64)
   /// The disk or the catalog failed in a way that only an operator can mend.
   case storage(String)
 
@@ -42,9 +46,15 @@ extension ReceiverError {
     switch self {
     case .badSession, .badIndex, .badVersion, .badDigest, .badPath, .badBody, .digestMismatch: .badRequest
     case .unauthorized: .unauthorized
+    case .foreignOrigin, .finalUpload: .forbidden
     case .unknownSession, .notFound: .notFound
+    case .gone: .gone
+    case .tusVersion: .preconditionFailed
+    case .contentType: .unsupportedMediaType
+    case .locked: HTTPResponse.Status(code: 423, reasonPhrase: "Locked")
+    case .checksumMismatch: HTTPResponse.Status(code: 460, reasonPhrase: "Checksum Mismatch")
     case .methodNotAllowed: .methodNotAllowed
-    case .superseded, .incomplete, .otherWriter: .conflict
+    case .superseded, .incomplete, .otherWriter, .offsetMismatch: .conflict
     case .tooLarge: .contentTooLarge
     case .busy, .stopping: .serviceUnavailable
     case .full: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
@@ -73,6 +83,14 @@ extension ReceiverError {
     case .busy: "busy"
     case .stopping: "stopping"
     case .full: "full"
+    case .tusVersion: "tus_version"
+    case .contentType: "content_type"
+    case .checksumMismatch: "checksum_mismatch"
+    case .locked: "locked"
+    case .gone: "gone"
+    case .finalUpload: "final_upload"
+    case .foreignOrigin: "foreign_origin"
+    case .offsetMismatch: "offset_mismatch"
     case .storage, .dataFolderInUse, .dataFolder, .tokenNeeded, .tls: "internal"
     }
   }
@@ -80,6 +98,7 @@ extension ReceiverError {
   /// Seconds for `Retry-After`; nil where trying again later is no remedy by itself.
   var retryAfterSeconds: Int? {
     if case .busy(let seconds) = self { return seconds }
+    if self == .locked { return 1 }
     return self == .stopping ? 2 : nil
   }
 }
@@ -107,6 +126,15 @@ extension ReceiverError: CustomStringConvertible {
     case .busy: "The receiver has as much to do as it may; try again later."
     case .stopping: "The receiver is stopping; try again later."
     case .full: "There is no space left for this; what was acknowledged is unharmed."
+    case .tusVersion: "This receiver speaks tus 1.0.0; send Tus-Resumable: 1.0.0."
+    case .contentType: "The body's Content-Type must be application/offset+octet-stream."
+    case .checksumMismatch: "The bytes are not those that Upload-Checksum names; nothing of this request was kept."
+    case .locked: "Another request is writing to this upload; ask again in a second."
+    case .gone: "This upload has expired."
+    case .finalUpload: "A final upload is made of its parts; nothing can be appended to it."
+    case .foreignOrigin:
+      "A receiver without a token takes uploads of web pages of this machine only; give it a token file."
+    case .offsetMismatch(let current): "The upload has \(current) bytes; Upload-Offset must say the same."
     case .storage(let reason): "The receiver could not store or read it: \(reason)"
     case .dataFolderInUse(let path): "Another receiver is using the data folder \(path)."
     case .dataFolder(let path, let reason): "The data folder \(path) cannot be used: \(reason)"

@@ -43,6 +43,8 @@ struct CatalogRebuild {
     /// Milliseconds since 1970: when the whole recording was last written.
     var completed: Int64?
     var recording: OpenFile?
+    /// Of an unfinished tus upload.
+    var tus: TusFile?
   }
 
   /// Reads names and the manifest only.
@@ -60,6 +62,7 @@ struct CatalogRebuild {
     }
     guard try directory.attributes(DataFolder.tempName)?.isDirectory == true else { return session }
     let temp = try directory.directory(DataFolder.tempName)
+    session.tus = try TusFile.read(from: temp)
     if try temp.attributes(DataFolder.recordingName)?.isRegularFile == true {
       session.recording = try temp.file(DataFolder.recordingName, .read)
     }
@@ -81,8 +84,8 @@ struct CatalogRebuild {
       }
       let partCount = try recordParts(of: found, number)
       var record = SessionRecord(number: number, id: name, changed: VaultWriter.now)
-      record.path = found.manifest?.recordingPath
-      record.metadata = found.manifest?.metadata.text ?? "{}"
+      record.path = found.manifest?.recordingPath ?? found.tus?.recordingPath
+      record.metadata = found.manifest?.metadata.text ?? found.tus?.metadata ?? "{}"
       record.folded = digests.count / ChunkDigest.byteCount
       record.whole = found.whole
       record.completed = found.completed
@@ -95,9 +98,24 @@ struct CatalogRebuild {
         record.isPrepared = record.isComplete || found.recording != nil
         record.mustPublish = record.path != nil
       }
+      let tus = tusUpload(found, record)
+      if tus != nil { record.writer = TusUpload.writer }
       let final = record
-      try cataloging { db in try final.update(db) }
+      try cataloging { db in
+        try final.update(db)
+        try tus?.insert(db)
+      }
     } catch { throw CatalogError(error) }
+  }
+
+  /// nil for a session of another protocol. A finished upload has no file of its own any more, but an id that tells.
+  private func tusUpload(_ found: FoundSession, _ record: SessionRecord) -> TusUpload? {
+    guard TusID(session: found.name) != nil else { return nil }
+    if let file = found.tus {
+      return TusUpload(session: record, length: file.length, kind: file.kind, concat: file.concat, offset: 0)
+    }
+    guard record.whole != nil else { return nil }
+    return TusUpload(session: record, length: record.size, kind: .whole, concat: nil, offset: record.size)
   }
 
   /// The file that holds the folded chunks.

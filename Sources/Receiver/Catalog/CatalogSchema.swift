@@ -5,6 +5,7 @@ enum CatalogSchema {
   static var migrator: DatabaseMigrator {
     var migrator = DatabaseMigrator()
     migrator.registerMigration("1") { db in try db.execute(sql: version1) }
+    migrator.registerMigration("tus") { db in try db.execute(sql: tus) }
     return migrator
   }
 
@@ -41,5 +42,15 @@ enum CatalogSchema {
     ) WITHOUT ROWID;
     CREATE INDEX chunk_in_part ON chunk(session, idx) WHERE place = 0;
     CREATE INDEX chunk_short ON chunk(session, idx) WHERE bytes < 1048576;
+    """
+
+  private static let tus = """
+    CREATE TABLE tus (
+      session INTEGER PRIMARY KEY REFERENCES session(number),
+      length INTEGER,              -- NULL: not declared yet
+      kind INTEGER NOT NULL,       -- 0: an upload of its own, 1: a partial one, 2: a final one, made of partial ones
+      concat TEXT,                 -- Upload-Concat as the client sent it
+      removed INTEGER NOT NULL DEFAULT 0   -- 1: being deleted; nobody may see it any more
+    );
     """
 }

@@ -27,6 +27,19 @@ extension ChunkRecord {
     return Set(try Int.fetchAll(statement, arguments: [session]))
   }
 
+  /// Digests of the first `count` chunks, one after the other; shorter when some are missing.
+  static func digests(_ db: Database, session: Int64, count: Int) throws -> [UInt8] {
+    var digests: [UInt8] = []
+    digests.reserveCapacity(count * ChunkDigest.byteCount)
+    let rows = try Row.fetchCursor(
+      try db.cachedStatement(sql: "SELECT digest FROM chunk WHERE session = ? AND idx < ? ORDER BY idx"),
+      arguments: [session, count])
+    while let row = try rows.next() {
+      try row.withUnsafeData(named: "digest") { data in if let data { digests.append(contentsOf: data) } }
+    }
+    return digests
+  }
+
   func save(_ db: Database, session: Int64) throws {
     let statement = try db.cachedStatement(
       sql: """

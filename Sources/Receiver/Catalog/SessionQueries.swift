@@ -12,7 +12,7 @@ extension SessionRecord {
   }
 
   static func count(_ db: Database) throws -> Int {
-    // max(number) is exact as long as sessions are never deleted, and costs nothing.
+    // Counts no session too few: only tus uploads are ever deleted. Costs nothing.
     try Int.fetchOne(db, sql: "SELECT coalesce(max(number), 0) FROM session") ?? 0
   }
 
@@ -54,6 +54,14 @@ extension SessionRecord {
 
   static func fetchAll(_ db: Database, after number: Int64, limit: Int) throws -> [SessionRecord] {
     try all(db, "WHERE number > ? ORDER BY number LIMIT ?", [number, limit])
+  }
+
+  /// Deletes a session's rows; its folder must be gone.
+  static func delete(_ db: Database, number: Int64) throws {
+    for table in ["chunk", "tus"] {
+      try db.execute(sql: "DELETE FROM \(table) WHERE session = ?", arguments: [number])
+    }
+    try db.execute(sql: "DELETE FROM session WHERE number = ?", arguments: [number])
   }
 
   /// Takes a link away from whoever else has it.

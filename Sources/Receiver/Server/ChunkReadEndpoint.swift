@@ -19,8 +19,19 @@ struct ChunkReadEndpoint: Sendable {
   }
 
   func read(_ request: Request, _ name: SessionName, index: Int) async throws(ReceiverError) -> Response {
+    guard let found = try await stored(name, index: index) else { throw .notFound }
+    let response = Response(
+      status: .ok,
+      headers: [
+        .contentType: "application/octet-stream", .xContentTypeOptions: "nosniff", .cacheControl: "no-store",
+      ], body: ResponseBody(byteBuffer: found.bytes))
+    return request.method == .head ? response.createHeadResponse() : response
+  }
+
+  /// A chunk's row and its bytes, checked against its digest; nil when it is not stored.
+  func stored(_ name: SessionName, index: Int) async throws(ReceiverError) -> (chunk: ChunkRecord, bytes: ByteBuffer)? {
     for _ in 0..<Self.looksMax {
-      guard let (session, chunk) = try await records(name, index) else { throw .notFound }
+      guard let (session, chunk) = try await records(name, index) else { return nil }
       let folder = self.folder
       let found = try await reading.run { () throws(ReceiverError) -> ByteBuffer? in
         for place in Self.places(session, chunk) {
@@ -28,13 +39,7 @@ struct ChunkReadEndpoint: Sendable {
         }
         return nil
       }
-      guard let found else { continue }
-      let response = Response(
-        status: .ok,
-        headers: [
-          .contentType: "application/octet-stream", .xContentTypeOptions: "nosniff", .cacheControl: "no-store",
-        ], body: ResponseBody(byteBuffer: found))
-      return request.method == .head ? response.createHeadResponse() : response
+      if let found { return (chunk, found) }
     }
     throw .storage("chunk \(index) of \(name) cannot be read back as it was acknowledged")
   }

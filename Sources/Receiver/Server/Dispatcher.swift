@@ -22,27 +22,35 @@ struct Dispatcher: HTTPResponder {
   let sessions: SessionEndpoint
   let recordings: RecordingEndpoint
   let chunkReads: ChunkReadEndpoint
+  let tus: TusEndpoint
 
   /// What of an unread body is read and thrown away, so that the client sees the answer; a longer one ends the
   /// connection.
   static let discardedBytesMax = 4 << 20
 
   func respond(to request: Request, context: RequestOrigin) async throws -> Response {
-    do throws(ReceiverError) { return try await answer(request) } catch {
+    let response = await respond(request, context)
+    return TusEndpoint.owns(request.uri.path) ? tus.access.dress(response, for: request) : response
+  }
+
+  private func respond(_ request: Request, _ context: RequestOrigin) async -> Response {
+    do throws(ReceiverError) { return try await answer(request, context.channel) } catch {
       if case .storage(let reason) = error { context.logger.error("request failed", metadata: ["reason": "\(reason)"]) }
       let response = Reply.error(error)
       return request.hasEndlessBody ? response.closing(context.channel) : response
     }
   }
 
-  private func answer(_ request: Request) async throws(ReceiverError) -> Response {
+  private func answer(_ request: Request, _ channel: any Channel) async throws(ReceiverError) -> Response {
     let path = request.uri.path
     let verdict = tokenCheck.verdict(request.headers)
     if path == Routes.health, verdict != .wrong {
       try request.allow([.get, .head])
       return Reply.json(["status": "ok"])
     }
+    if TusEndpoint.owns(path), request.method == .options { return tus.options() }
     guard verdict == .allowed else { throw .unauthorized }
+    if TusEndpoint.owns(path) { return try await tus.answer(request, channel) }
     if path == Routes.chunk {
       try request.allow([.post])
       return try await chunks.store(request)

@@ -104,7 +104,7 @@ extension VaultWriter {
   }
 
   /// Removes a link that is no longer this session's, and the folders that are empty then.
-  private func removeLink(_ link: [UInt8]) {
+  func removeLink(_ link: [UInt8]) {
     let names = link.split(separator: UInt8(ascii: "/")).compactMap { EntryName($0) }
     do throws(IOFailure) {
       var directories = [folder.recordings]

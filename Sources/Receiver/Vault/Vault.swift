@@ -49,6 +49,15 @@ final class Vault: Sendable {
     try await ask { .complete(completion, $0) }
   }
 
+  /// Runs `body` on the vault's thread, between the commits of others.
+  func perform<Value: Sendable>(
+    _ body: @escaping @Sendable (VaultWriter) throws(ReceiverError) -> Value
+  ) async throws(ReceiverError) -> Value {
+    try await ask { (answer: Answer<Value>) in
+      .task { writer in answer(writer.outcome { () throws(ReceiverError) in try body(writer) }) }
+    }
+  }
+
   /// Finishes what waits, then refuses everything else. Blocks.
   func stop() {
     queue.withLock { $0.isStopping = true }

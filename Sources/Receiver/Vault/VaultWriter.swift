@@ -40,6 +40,7 @@ final class VaultWriter: @unchecked Sendable {
       case .announce(let announcement, let answer):
         answer(outcome { () throws(ReceiverError) in try announce(announcement).record })
       case .complete(let completion, let answer): completions.append((completion, answer))
+      case .task(let body): body(self)
       case .prepared(let name, let failure): finishPreparing(name, failure)
       }
     }

@@ -10,7 +10,8 @@ struct ReceiveCommand: AsyncParsableCommand {
     abstract: "Be the server that recordings are uploaded to.",
     discussion: """
       Keeps every chunk durably before it answers. Whole recordings appear below DATA/recordings/DEVICE/PATH; what has \
-      arrived of a running one can be played from http://host:port/recordings/DEVICE/PATH. Without a token it listens \
+      arrived of a running one can be played from http://host:port/recordings/DEVICE/PATH. Clients of tus 1.0 upload to \
+      http://host:port/files/. Without a token it listens \
       on this machine only. SIGTERM and SIGINT finish what is in flight.
 
       Examples:
@@ -38,6 +39,10 @@ struct ReceiveCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Private key of the certificate (PEM).", valueName: "file"), completion: .file())
   var tlsKey: String?
 
+  @Option(
+    help: ArgumentHelp("Unfinished tus uploads are deleted after so many days without a byte.", valueName: "days"))
+  var tusExpiry = 7
+
   @Flag(help: "Read every stored byte again, compare it with what was acknowledged, and end.")
   var verify = false
 
@@ -49,6 +54,7 @@ struct ReceiveCommand: AsyncParsableCommand {
       throw ValidationError(
         "--tls-cert and --tls-key belong together: \(tlsCert == nil ? "--tls-cert" : "--tls-key") is missing")
     }
+    guard (1...36_500).contains(tusExpiry) else { throw ValidationError("--tus-expiry must be 1 to 36500 days") }
     _ = try address()
   }
 
@@ -56,8 +62,9 @@ struct ReceiveCommand: AsyncParsableCommand {
     if verify { return try verifyData() }
     if supervised { Worker.dieWithSupervisor() }
     let (host, port) = try address()
-    let configuration = ReceiverConfiguration(
+    var configuration = ReceiverConfiguration(
       listenHost: host, listenPort: port, dataDirectory: data, token: try tokenFile.map(TokenFile.read), tls: tls)
+    configuration.limits.tusExpirySeconds = tusExpiry * 86_400
     let scheme = tls == nil ? "http" : "https"
     let folder = data
     do {

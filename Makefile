@@ -7,10 +7,10 @@ BUILD  := .build/release
 REELFS := $(BUILD)/reelfs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test simulate mutations torture tsan asan bench clean
+.PHONY: help setup build run test test-peers simulate mutations torture tsan asan bench clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 setup:  ## install the Debian packages that are missing
 	@mount-scripts/setup-debian.sh
@@ -25,6 +25,12 @@ run: setup  ## build, mount ./Recordings, record a few seconds into it, and leav
 test: setup  ## all tests: one optimized build, then its tests
 	swift build -c release --build-tests
 	swift test -c release --skip-build --disable-xctest
+
+test-peers:  ## foreign clients against our receiver; what they need is installed with pip into .build/peers
+	swift build -c release --product reelfs
+	test -x .build/peers/bin/pip || python3 -m venv .build/peers
+	.build/peers/bin/pip install --quiet --requirement Tests/Peers/requirements.txt
+	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_receiver.py
 
 simulate:  ## the uploader against simulated faults: SEEDS=100000, or SEED=26 TRACE=1
 	swift build -c release --product simulate

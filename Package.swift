@@ -132,7 +132,7 @@ let package = Package(
       ], swiftSettings: common),
     .testTarget(
       name: "CurlTransportTests",
-      dependencies: ["CurlTransport", "CCurl", "FaultyServer", "UploadCore", "UploadProtocol"], swiftSettings: common),
+      dependencies: ["CurlTransport", "S3Protocol", "CCurl", "FaultyServer", "UploadCore", "UploadProtocol"], swiftSettings: common),
     .testTarget(
       name: "ReceiverTests",
       dependencies: [

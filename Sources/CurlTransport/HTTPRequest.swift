@@ -54,7 +54,6 @@ package enum HTTPResult: Sendable {
 package struct HTTPAnswer: Sendable {
   /// Longest body taken: a list of 10,000 missing chunks is 80 KB, a page of 10,000 chunks of a session 1.3 MB.
   package static let bytesMax = 2 << 20
-
   package var status: Int
   /// By lower-case name; of several lines of one name the last.
   package var headers: [String: String]

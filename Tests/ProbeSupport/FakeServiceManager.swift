@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Foundation
-public import Glibc
+internal import Glibc
 internal import Synchronization
 
 /// What systemd does for a service of `Type=notify` that has a file descriptor store: starts it, listens to it, keeps its
@@ -47,7 +47,7 @@ public final class FakeServiceManager: Sendable {
 
   // MARK: The service
 
-  public var process: pid_t { state.withLock { $0.process } }
+  public var process: Int32 { state.withLock { $0.process } }
   /// All that the service has told, oldest first.
   public var messages: [String] { state.withLock { $0.messages } }
   /// How often it told this line.

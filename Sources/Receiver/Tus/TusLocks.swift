@@ -50,6 +50,9 @@ final class TusLocks: Sendable {
     if !isEnded { throw .locked }
   }
 
+  /// Takes what nobody holds, and disturbs nobody, silent or not.
+  func takeIfFree(_ id: TusID) -> Bool { tryTake(id, Hold(channel: nil)) }
+
   func release(_ id: TusID) {
     let entry = entries.withLock { $0.removeValue(forKey: id) }
     entry?.successor?.resume(returning: true)

@@ -43,7 +43,7 @@ struct TusSweeper: Sendable {
 
   private func settle(_ entry: TusUpload.SweepEntry) async {
     // What is being written to is not abandoned.
-    guard let id = entry.id, (try? await store.locks.take(id, channel: nil)) != nil else { return }
+    guard let id = entry.id, store.locks.takeIfFree(id) else { return }
     defer { store.locks.release(id) }
     do throws(ReceiverError) {
       if entry.isRemoved { return try await store.remove(id) }

@@ -62,8 +62,14 @@ extension VaultWriter {
   func removeTus(_ id: TusID) throws(ReceiverError) {
     let state = try session(id.session)
     let record = state.record
-    try cataloged { catalog throws(CatalogError) in
-      try catalog.write { db in try TusUpload.markRemoved(db, session: record.number) }
+    do throws(ReceiverError) {
+      try cataloged { catalog throws(CatalogError) in
+        try catalog.write { db in try TusUpload.markRemoved(db, session: record.number) }
+      }
+    } catch {
+      // A full disk has no room to note it, but this is what makes room. A crash before the rows are gone leaves an
+      // upload that lost its bytes, and that expires.
+      guard error == .full else { throw error }
     }
     state.closeFiles()
     forget(state, because: .gone)

@@ -39,7 +39,9 @@ public final class Spool: Sendable {
 
   private struct Settling {
     let deadline: Instant
-    let recording: Recording
+    /// The table keeps it while it lives on. One that was deleted is closed at once: the disk takes its time to free what
+    /// hundreds of them have, and a worker that is killed would die as slowly.
+    weak var recording: Recording?
     let opening: Int
   }
 
@@ -346,7 +348,7 @@ public final class Spool: Sendable {
       table.hasDraining = false
       return (Array(table.watched.values), settled)
     }
-    for end in settled { end.recording.settled(opening: end.opening) }
+    for end in settled { end.recording?.settled(opening: end.opening) }
     var budget = Self.sealsMax
     for recording in watched {
       guard budget > 0 else { return table.withLock { $0.hasDraining = true } }
@@ -363,7 +365,7 @@ public final class Spool: Sendable {
       defer { table.settling = [] }
       return Array(table.settling)
     }
-    for end in settling { end.recording.settled(opening: end.opening) }
+    for end in settling { end.recording?.settled(opening: end.opening) }
   }
 
   func drainMailbox() -> [SpoolMessage] { mailbox.drain() }

@@ -36,7 +36,7 @@ let package = Package(
     .executableTarget(
       name: "reelfs",
       dependencies: [
-        "RecordingFS", "Supervisor", "Spool", "CurlTransport", "S3Protocol", "Receiver", "SyncStatus", "UploadCore",
+        "RecordingFS", "Supervisor", "Spool", "CurlTransport", "FolderTransport", "S3Protocol", "Receiver", "SyncStatus", "UploadCore",
         "UploadProtocol", "Fuse", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Yams", package: "Yams"),
@@ -95,6 +95,9 @@ let package = Package(
         .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: common),
+
+    .target(
+      name: "FolderTransport", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: common),
 
     // Level 1: what decides, and what speaks to the kernel.
     .target(
@@ -160,6 +163,9 @@ let package = Package(
       ], swiftSettings: common),
     .testTarget(
       name: "MountTests", dependencies: ["reelfs", "FaultyServer", "ProbeSupport", "CLinux"], swiftSettings: common),
+    .testTarget(
+      name: "FolderTransportTests", dependencies: ["FolderTransport", "UploadCore", "UploadProtocol"],
+      swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
     .target(name: "ProbeSupport", dependencies: ["CLinux"], path: "Tests/ProbeSupport", swiftSettings: common),
     .executableTarget(name: "s3-probe", dependencies: ["S3Protocol"], path: "Tests/S3Probe", swiftSettings: common),

@@ -1,4 +1,5 @@
 import CurlTransport
+import FolderTransport
 import Foundation
 import Spool
 import UploadCore
@@ -9,6 +10,7 @@ enum Route: Sendable {
   case receiver(ChunkDestination)
   case tus(TusServer)
   case s3(S3Store)
+  case folder(FolderStore)
 
   /// - Parameter baseURL: the receiver's address; for one in this program only known once it listens.
   init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
@@ -25,7 +27,11 @@ enum Route: Sendable {
         try S3Route.store(
           bucket: bucket, prefix: prefix, endpoint: endpoint?.description, caFile: configuration.caFile,
           environment: ProcessInfo.processInfo.environment))
-    case .folder: throw CommandFailure("\(configuration.destination.description): not built yet")
+    case .folder(let path):
+      self = .folder(
+        FolderStore(
+          folder: path, identity: state.folderIdentity(of: path),
+          remember: { state.rememberFolderIdentity($0, of: path) }))
     }
   }
 
@@ -34,6 +40,7 @@ enum Route: Sendable {
     case .receiver: .chunks
     case .tus: .undiscovered
     case .s3(let store): store.geometry
+    case .folder: .chunks
     }
   }
 
@@ -43,6 +50,7 @@ enum Route: Sendable {
     case .receiver: .stored
     case .tus: .never
     case .s3: .synced
+    case .folder: .stored
     }
   }
 
@@ -64,6 +72,9 @@ enum Route: Sendable {
           throw SpoolError.missing
         }
       }
+    case .folder(let store):
+      let fetcher = FolderFetcher(store)
+      return { try fetcher.fetch($0) }
     case .tus:
       return { _ in throw CommandFailure("a tus server does not give bytes back") }
     }

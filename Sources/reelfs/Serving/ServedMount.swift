@@ -19,12 +19,6 @@ struct ServedMount {
     receiverPort = if case .embedded = configuration.destination { try Self.freePort() } else { 0 }
     if configuration.compression != .none { throw CommandFailure("--compress zstd is not built yet: leave it out") }
     if configuration.propagatesDeletes { throw CommandFailure("--propagate-deletes is not built yet: leave it out") }
-    switch configuration.destination {
-    case .receiver, .embedded, .tus, .s3: break
-    case .folder:
-      throw CommandFailure(
-        "\(configuration.destination.description): this kind of destination is not built yet; use http(s)://host:port of a `reelfs receive`")
-    }
   }
 
   /// - Returns: the exit code, when the mount is gone.

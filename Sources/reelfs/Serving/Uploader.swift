@@ -1,4 +1,5 @@
 import CurlTransport
+import FolderTransport
 import Foundation
 import Glibc
 import RecordingFS
@@ -28,9 +29,9 @@ final class Uploader: Sendable {
 
   /// Ends the transport's wait, once there is a transport.
   private final class Waker: Sendable {
-    private let handle = Mutex<WakeHandle?>(nil)
-    func set(_ new: WakeHandle) { handle.withLock { $0 = new } }
-    func wake() { handle.withLock { $0 }?.wake() }
+    private let target = Mutex<(@Sendable () -> Void)?>(nil)
+    func set(_ wake: @escaping @Sendable () -> Void) { target.withLock { $0 = wake } }
+    func wake() { target.withLock { $0 }?() }
   }
 
   init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
@@ -127,19 +128,24 @@ final class Uploader: Sendable {
     case .receiver(let destination):
       let transport = try CurlTransport(
         destination: destination, policy: policy, clock: spool.clock, onListed: { [spool] in spool.learn($0, $1) })
-      wake.set(transport.wakeHandle)
+      wake.set(transport.wakeHandle.wake)
+      try upload(SpoolSource(spool: spool), transport)
+    case .folder(let store):
+      let transport = FolderTransport(store, clock: spool.clock)
+      defer { transport.stop() }
+      wake.set { transport.wake() }
       try upload(SpoolSource(spool: spool), transport)
     case .s3(let store):
       let transport = try ConversationTransport(
         S3Destination(store, policy: policy), policy: policy, caFile: store.caFile, noProxy: store.noProxy,
         clock: spool.clock)
-      wake.set(transport.wakeHandle)
+      wake.set(transport.wakeHandle.wake)
       try upload(ExchangeSource(spool: spool), transport)
     case .tus(let server):
       let transport = try ConversationTransport(
         TusDestination(server, policy: policy), policy: policy, caFile: server.caFile, noProxy: server.noProxy,
         clock: spool.clock)
-      wake.set(transport.wakeHandle)
+      wake.set(transport.wakeHandle.wake)
       try upload(ExchangeSource(spool: spool), transport)
     }
   }

@@ -145,11 +145,15 @@ public struct UploadLoop<
 
   /// - Returns: whether everything decided so far is in the journal.
   private mutating func record(_ now: Instant) -> Bool {
-    guard !unrecorded.isEmpty else { return true }
+    guard !unrecorded.isEmpty else {
+      scheduler.forgetSettled()
+      return true
+    }
     if let journalRetry, now < journalRetry { return false }
     do {
       try journal.record(unrecorded)
       unrecorded = []
+      scheduler.forgetSettled()
       journalError = nil
       journalRetry = nil
       return true

@@ -21,7 +21,7 @@ public struct UploadScheduler: Sendable {
   /// Sessions with something left to do, and those that may have: a finished and synced one is forgotten, so that a
   /// year of recordings costs no memory. Its spool introduces it before it tells of it again.
   var sessions: [SessionID: SessionEntry] = [:]
-  /// Sessions that this turn may have settled.
+  /// Sessions that may be settled since `forgetSettled` was last called.
   var perhapsSettled: [SessionID] = []
   var queue = FairQueue()
   /// When delayed sessions wake. A ticket whose moment is not the session's `notBefore` any more means nothing.
@@ -63,7 +63,6 @@ public struct UploadScheduler: Sendable {
     wakeDelayed()
     startProbe()
     startTransfers()
-    forgetSettled()
     defer { effects = [] }
     return effects
   }
@@ -97,7 +96,9 @@ public struct UploadScheduler: Sendable {
     if entry.isSynced { perhapsSettled.append(session) }
   }
 
-  private mutating func forgetSettled() {
+  /// Forgets sessions that have nothing left to do. Only when the journal holds every fact so far: whoever introduces one
+  /// of them again reads it there.
+  package mutating func forgetSettled() {
     for session in perhapsSettled where sessions[session]?.isSettled == true {
       sessions[session] = nil
       troubled[session] = nil

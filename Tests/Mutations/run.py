@@ -104,7 +104,8 @@ MUTATIONS = [
      "    } else if touched[index] == nil {\n", "    } else if touched[index] == nil {\n      reopened.append(index)\n"),
     ("dropped chunks come back with old versions", "UploadCore/ChunkTracker.swift", "    baseVersion = base\n  }", "  }"),
     ("a blocked destination is never looked at again", "UploadCore/UploadScheduler+Connection.swift",
-     "    connection.nextProbe = now + policy.blockedCheckInterval\n", ""),
+     "    connection.nextProbe = now + (reason == .full ? min(policy.retryMax, policy.blockedCheckInterval) : "
+     "policy.blockedCheckInterval)\n", ""),
     # The spool and the receiver of the simulated world: can the checker see what the real ones must not do?
     ("eviction before confirmation", "UploadSimulator/SimulatedWorld+Eviction.swift",
      "guard rows[index]?.state == .stored, file", "guard rows[index]?.state == .stored || rows[index]?.state == .sealed, file"),

@@ -1,8 +1,8 @@
 import CLinux
-import Dispatch
 import FaultyServer
 import Glibc
 import class ProbeSupport.FakeServiceManager
+import class ProbeSupport.OutsideWriter
 import Testing
 
 /// Programs end and are killed; recordings do not.
@@ -87,26 +87,18 @@ struct RestartTests {
         try eventually("the service is ready: \((try? Files.text(log)) ?? "")") { manager.count(of: "READY=1") > ready }
       }
       try start()
-      let bytes = noise(12 * mebibyte)
-      let file = try OpenFile(world.path("take"), O_RDWR | O_CREAT)
-      for part in 0..<12 {
-        if part % 4 == 2 {
-          manager.send(SIGKILL)
-          #expect(try manager.waitForEnd() == 128 + SIGKILL)
-          // Its answer comes from the next worker: nobody is there to give one before.
-          let write = DispatchWorkItem {
-            #expect(throws: Never.self) { try file.write(Array(bytes[part * mebibyte..<(part + 1) * mebibyte])) }
-          }
-          DispatchQueue.global().async(execute: write)
-          try start()
-          #expect(write.wait(timeout: .now() + .seconds(20)) == .success)
-        } else {
-          try file.write(Array(bytes[part * mebibyte..<(part + 1) * mebibyte]))
-        }
+      let writer = try OutsideWriter(path: world.mountpoint + "/take", folder: world.folder)
+      for _ in 0..<4 {
+        let before = writer.count
+        try eventually("the recorder writes") { writer.count > before + mebibyte / 2 }
+        manager.send(SIGKILL)
+        #expect(try manager.waitForEnd() == 128 + SIGKILL)
+        try start()
       }
-      try file.close()
+      try writer.stop()
 
-      #expect(try Files.read(world.path("take")) == bytes)
+      let isSame = try Files.read(world.path("take")) == Files.read(Path(writer.truth))
+      #expect(isSame)
       try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
       manager.send(SIGTERM)

@@ -18,6 +18,8 @@ struct RunningChild {
   /// The death that was told as one of many; nil while it lives as it should.
   var toldAgain: Death?
   private(set) var hasEverBeenReady = false
+  /// It did not do what it must, and was killed for that by its supervisor.
+  private(set) var wasReplaced = false
   /// When to start it again.
   var restartAt: Double?
 
@@ -53,6 +55,7 @@ struct RunningChild {
       self.process = process
       readiness = pipe[0]
       readyAt = nil
+      wasReplaced = false
       ending = clinux_pidfd_open(process)
       return nil
     }
@@ -89,6 +92,12 @@ struct RunningChild {
 
   func signal(_ signal: CInt) {
     if isRunning { kill(process, signal) }
+  }
+
+  /// Kills it for hanging, which is a death of itself.
+  mutating func replace() {
+    wasReplaced = true
+    signal(SIGKILL)
   }
 }
 

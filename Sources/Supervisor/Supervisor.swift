@@ -209,7 +209,8 @@ public final class Supervisor {
       refusalsSeen = state.refusals
       children[index].policy.forgive()
     }
-    switch children[index].policy.childDied(death.cause, servedSeconds: served) {
+    let cause = children[index].wasReplaced ? RestartPolicy.Cause.ofItself : death.cause
+    switch children[index].policy.childDied(cause, servedSeconds: served) {
     case .restart(let seconds):
       children[index].restartAt = now() + seconds
       if seconds == 0 {
@@ -288,7 +289,7 @@ public final class Supervisor {
     if verdict.tellsManager { settings.service?.tell("WATCHDOG=1") }
     if verdict.replaces {
       say("the worker shows no sign of life and is replaced")
-      children[worker].signal(SIGKILL)
+      children[worker].replace()
     }
   }
 

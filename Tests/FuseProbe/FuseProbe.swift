@@ -68,8 +68,13 @@ enum FuseProbe {
 
   private static func work(folder: String, mountpoint: String) throws {
     Worker.begin()
-    // For the tests of a worker that cannot be brought back, and of one that cannot begin.
+    // For the tests of a worker that cannot be brought back, and of one that cannot begin, of one that somebody kills each time.
     if access(folder + "/crash", F_OK) == 0 { abort() }
+    let kills = open(folder + "/kill", O_WRONLY | O_APPEND)
+    if kills >= 0 {
+      write(kills, "x", 1)
+      raise(SIGKILL)
+    }
     if folder.hasPrefix("/dev/null") { exit(3) }
     let state = try SharedState(descriptor: Worker.state)
     var options = SessionOptions()

@@ -16,11 +16,23 @@ import Testing
     }
   }
 
-  @Test("a child that is killed before it is ready, again and again, is given up as well")
+  @Test("a child that is killed before it is ready, again and again, waits longer each time, and is never given up")
   func killedBeforeReady() {
     var policy = RestartPolicy.worker
-    for _ in 0..<9 { _ = policy.childDied(.killedFromOutside, servedSeconds: nil) }
-    #expect(policy.childDied(.killedFromOutside, servedSeconds: nil) == .giveUp)
+    let decisions = (0..<1_000).map { _ in policy.childDied(.killedFromOutside, servedSeconds: nil) }
+    let delays = [0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2] + Array(repeating: 5, count: 993)
+    #expect(decisions == delays.map { .restart(afterSeconds: $0) })
+  }
+
+  @Test("kills among the deaths of a child that cannot start neither excuse nor hasten its end")
+  func killedAmongCrashes() {
+    var policy = RestartPolicy.worker
+    for _ in 0..<9 {
+      #expect(policy.childDied(.killedFromOutside, servedSeconds: nil) != .giveUp)
+      #expect(policy.childDied(.ofItself, servedSeconds: nil) != .giveUp)
+    }
+    #expect(policy.childDied(.killedFromOutside, servedSeconds: nil) != .giveUp)
+    #expect(policy.childDied(.ofItself, servedSeconds: nil) == .giveUp)
   }
 
   @Test("a child that dies at once waits longer each time, at most 5 s, and is given up after ten deaths")

@@ -110,6 +110,28 @@ struct SupervisorTests {
     #expect(rmdir(mount.folder + "/mnt") == 0)
   }
 
+  @Test("a worker that is killed before it serves, again and again, is not given up: its callers wait, without an error")
+  func killedBeforeItServes() throws {
+    let mount = try ProbeMount("mount", ["3"])
+    defer { mount.remove() }
+    let worker = try #require(mount.worker)
+    let kills = mount.folder + "/back/kill"
+    _ = FileManager.default.createFile(atPath: kills, contents: nil)
+    kill(worker, SIGKILL)
+    let path = mount.path("made")
+    let caller = Thread { mkdir(path, 0o755) }
+    caller.start()
+    // More often than a worker that crashes is given.
+    try eventually("it was killed six times") { (FileManager.default.contents(atPath: kills)?.count ?? 0) >= 6 }
+    #expect(!caller.isFinished)
+
+    #expect(unlink(kills) == 0)
+
+    try eventually("the caller has its answer") { caller.isFinished }
+    #expect(access(mount.backing("made"), F_OK) == 0)
+    #expect(!mount.said.contains("given up"), "\(mount.said)")
+  }
+
   @Test("--daemon returns when the mount is usable, and says why it is not")
   func daemon() throws {
     let mount = try ProbeMount("daemon")

@@ -87,22 +87,21 @@ extension Recording {
         state.withLock { state in for index in kept { state.evicted.remove(index) } }
       }
       do throws(JournalError) { gone = try spool.journal.evict(session, candidates) } catch { throw SpoolError(error) }
-      do throws(SpoolError) { try giveUp(gone) } catch {
-        // They are all here still: a read must not ask the destination for them.
-        for index in gone { try? spool.journal.hydrated(ChunkID(session, index)) }
-        gone = []
-        throw error
-      }
+      let chosen = gone
+      gone = []
+      // Those that are here still: a read must not ask the destination for them.
+      defer { for index in Set(chosen).subtracting(gone) { try? spool.journal.hydrated(ChunkID(session, index)) } }
+      gone = try giveUp(chosen)
       account()
       return gone.count
     }
   }
 
   /// Punches chunks out that the journal calls evicted. - Throws: when the bytes of none of them are gone.
-  private func giveUp(_ chunks: [Int]) throws(SpoolError) {
-    guard let first = chunks.first else { return }
+  /// - Returns: those whose bytes may be gone.
+  private func giveUp(_ chunks: [Int]) throws(SpoolError) -> [Int] {
+    guard let first = chunks.first else { return [] }
     let size = try Backing.status(descriptor).size
-    let before = state.withLock { $0.marked }
     let marked = state.withLock { state in
       for index in chunks { state.marked.insert(index) }
       return state.marked
@@ -110,17 +109,29 @@ extension Recording {
     // The tree knows it too: a journal that is lost must not make holes look like silence.
     do throws(SpoolError) { try mark(marked) } catch {
       // On a full disk the first chunk's own blocks make room for the attribute; a longer attribute than the file system
-      // takes must not cost a byte.
-      guard error == .noSpace, (try? spool.space())?.blocksFree == 0 else {
-        state.withLock { $0.marked = before }
+      // takes must not cost a byte. Blocks that a file system keeps for itself are free, but not available.
+      guard error == .noSpace, (try? spool.space())?.blocksAvailable == 0 else {
+        forgetMarks(chunks)
         throw error
       }
-      try punch(first, size: size)
-      try? mark(marked)
+      do throws(SpoolError) { try punch(first, size: size) } catch {
+        forgetMarks(chunks)
+        throw error
+      }
+      do throws(SpoolError) { try mark(marked) } catch {
+        forgetMarks(chunks)
+        state.withLock { $0.unchecked.remove(first) }
+        return [first]
+      }
     }
     state.withLock { state in for index in chunks { state.unchecked.remove(index) } }
     // What cannot be punched now only takes room: it is read back from the destination all the same.
     for index in chunks { try? punch(index, size: size) }
+    return chunks
+  }
+
+  private func forgetMarks(_ chunks: [Int]) {
+    state.withLock { state in for index in chunks { state.marked.remove(index) } }
   }
 
   /// Chunks that are about to change are not only at the destination any more.

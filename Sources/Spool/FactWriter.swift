@@ -137,11 +137,15 @@ struct FactWriter {
     try run("DELETE FROM chunks WHERE session = ? AND idx >= ? AND version < ?", arguments)
   }
 
+  /// An evicted chunk stays as it is, as in `rollBack`: there are no bytes here to send.
   private func unstore(_ chunk: ChunkID) throws {
-    try takeBack(chunk)
-    try run(
-      "UPDATE chunks SET state = 1, at = ? WHERE session = ? AND idx = ? AND state = 2",
-      [now, chunk.session.number, chunk.index])
+    let place: StatementArguments = [chunk.session.number, chunk.index]
+    let isHere = try Int.fetchOne(
+      db.cachedStatement(sql: "SELECT 1 FROM chunks WHERE session = ? AND idx = ? AND state = 2"), arguments: place)
+    if isHere != nil {
+      try takeBack(chunk)
+      try run("UPDATE chunks SET state = 1, at = ? WHERE session = ? AND idx = ?", [now] + place)
+    }
     try run(
       "UPDATE sessions SET is_synced = 0, revision = revision + 1 WHERE number = ?", [chunk.session.number])
   }

@@ -39,7 +39,9 @@ extension Recording {
 
   /// Makes the recording `size` bytes long.
   public func truncate(to size: Int64) throws(SpoolError) {
-    try resize(to: size) { () throws(SpoolError) in try Backing.truncate(descriptor, to: size) }
+    try resize(to: size) { () throws(SpoolError) in
+      try placing.withLock { _ throws(SpoolError) in try Backing.truncate(descriptor, to: size) }
+    }
   }
 
   /// EFBIG, as a file system answers that has a limit.

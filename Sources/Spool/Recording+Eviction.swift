@@ -153,10 +153,13 @@ extension Recording {
   }
 
   /// A chunk's bytes are to be sent again, as they are on the disk.
-  func resend(_ index: Int) throws(SpoolError) {
+  /// - Parameter count: bytes of it that may be new here.
+  func resend(_ index: Int, count: Int = 1) throws(SpoolError) {
     let start = Int64(index) * Int64(ChunkLayout.chunkBytes)
-    let change = try beginWrite(offset: start, count: 1)
-    endWrite(change, offset: start, written: 1)
+    let change = try beginWrite(offset: start, count: Int64(count))
+    // None of a chunk that was cut off meanwhile.
+    let size = (try? Backing.status(descriptor).size) ?? 0
+    endWrite(change, offset: start, written: max(0, min(Int64(count), size - start)))
   }
 
   /// Fetches back every evicted chunk that the journal knows nothing of, and has it sent again: the receiver already has
@@ -196,8 +199,13 @@ extension Recording {
           return
         }
         let chunk = ChunkID(session, index)
-        let bytes = try verifiedBytes(of: chunk)
-        try Backing.write(bytes, to: descriptor, at: Int64(index) * Int64(ChunkLayout.chunkBytes))
+        let bytes: [UInt8]
+        do throws(SpoolError) { bytes = try verifiedBytes(of: chunk) } catch {
+          // Cut off meanwhile: nobody needs it any more.
+          guard state.withLock({ $0.evicted.contains(index) }) else { return }
+          throw error
+        }
+        guard try place(bytes, index, unless: { !$0.evicted.contains(index) }) else { return }
         // Or a power cut would leave a hole of which the journal says that it is stored and here.
         try synchronizeBacking(dataOnly: true)
         do throws(JournalError) { try spool.journal.hydrated(chunk) } catch { throw SpoolError(error) }
@@ -207,6 +215,16 @@ extension Recording {
         }
         account()
       }
+    }
+  }
+
+  /// Writes fetched bytes, unless the chunk was cut off while they were on their way: they would make the recording longer
+  /// again. - Returns: whether they were written.
+  func place(_ bytes: [UInt8], _ index: Int, unless isGone: (State) -> Bool) throws(SpoolError) -> Bool {
+    try placing.withLock { _ throws(SpoolError) in
+      guard state.withLock({ !isGone($0) }) else { return false }
+      try Backing.write(bytes, to: descriptor, at: Int64(index) * Int64(ChunkLayout.chunkBytes))
+      return true
     }
   }
 

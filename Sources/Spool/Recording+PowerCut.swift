@@ -45,7 +45,7 @@ extension Recording {
       throw .io(.ioError, what: "fetching chunk \(index) back, which a power cut took: \(error)")
     }
     guard ChunkDigest(bytes: SHA256.hash(data: there)) == stored.digest else { return .differs(there) }
-    try Backing.write(there, to: descriptor, at: start)
+    guard try place(there, index, unless: { !$0.unchecked.contains(index) }) else { return .isHere }
     try synchronizeBacking(dataOnly: true)
     account()
     return .isHere
@@ -79,13 +79,12 @@ extension Recording {
   private func settle(_ index: Int, _ bytes: [UInt8]?) throws(SpoolError) {
     let writer = try spool.tree.reading { () throws(SpoolError) in try spool.open(inode, forWriting: true) }
     defer { writer.closed(forWriting: true) }
-    state.withLock { $0.unchecked.remove(index) }
-    guard let bytes else { return try resend(index) }
-    let start = Int64(index) * Int64(ChunkLayout.chunkBytes)
-    let change = try beginWrite(offset: start, count: Int64(bytes.count))
-    var written = 0
-    defer { endWrite(change, offset: start, written: Int64(written)) }
-    try Backing.write(bytes, to: descriptor, at: start)
-    written = bytes.count
+    // Cut off meanwhile: the receipt is gone with it. As long as the chunk counts as unchecked nobody else writes to it.
+    if let bytes { guard try place(bytes, index, unless: { !$0.unchecked.contains(index) }) else { return } }
+    let isThere = state.withLock { state in
+      defer { state.unchecked.remove(index) }
+      return state.unchecked.contains(index)
+    }
+    if isThere { try resend(index, count: bytes?.count ?? 1) }
   }
 }

@@ -8,7 +8,7 @@ public import UploadProtocol
 /// One recording that is open, or was a moment ago: its backing file, and which of its chunks have changed.
 ///
 /// Methods are called on kernel threads and on the uploader thread. Locks, in order: `rewriting`, then `state`; the
-/// spool's own locks come after. No lock is held while bytes are written; only `rewriting` is held over a journal commit.
+/// spool's own locks come after. No lock is held while a recorder's bytes are written; `rewriting` is held over a journal commit.
 public final class Recording: Sendable {
   public let inode: UInt64
   public let session: SessionID
@@ -18,6 +18,8 @@ public final class Recording: Sendable {
   let state: Mutex<State>
   /// Held while bytes of this recording are given up or fetched back. Before `state`.
   let hydrating = Mutex<Void>(())
+  /// Held while fetched bytes are written, and while the backing file is cut: what was cut off does not come back.
+  let placing = Mutex<Void>(())
   /// Held while the journal reopens or drops chunks of this recording.
   let rewriting = Mutex<Void>(())
   /// Held while the backing file is synced; why that failed, until nobody has the recording open any more.

@@ -24,22 +24,26 @@ final class SpoolHarness {
   private(set) var spool: Spool
   private(set) var inbox: SpoolInbox
   private let controls = Mailbox<UploadEvent>()
+  private let fetchChunk: @Sendable (ChunkID) throws -> [UInt8]
 
-  init() throws {
+  /// - Parameter fetchChunk: the destination, for chunks that are only there.
+  init(fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing }) throws {
+    self.fetchChunk = fetchChunk
     var template = Array((NSTemporaryDirectory() + "/reelfs-spool-XXXXXX").utf8CString)
     guard mkdtemp(&template) != nil else { throw HarnessFailure(words: "no temporary folder") }
     folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     for name in ["recordings", "orphans"] { mkdir(folder + "/" + name, 0o755) }
-    (spool, inbox) = try Self.begin(folder, clock, controls)
+    (spool, inbox) = try Self.begin(folder, clock, controls, fetchChunk)
   }
 
-  private static func begin(_ folder: String, _ clock: StandingClock, _ controls: Mailbox<UploadEvent>) throws -> (
-    Spool, SpoolInbox
-  ) {
+  private static func begin(
+    _ folder: String, _ clock: StandingClock, _ controls: Mailbox<UploadEvent>,
+    _ fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8]
+  ) throws -> (Spool, SpoolInbox) {
     let tree = try SpoolTree(recordings: FilePath(folder + "/recordings"), orphans: FilePath(folder + "/orphans"))
     let spool = Spool(
       tree: tree, journal: try Journal(path: folder + "/journal.sqlite"), clock: clock, sealPolicy: SealPolicy(),
-      settleTime: .seconds(1), wake: {})
+      settleTime: .seconds(1), fetchChunk: fetchChunk, wake: {})
     return (spool, SpoolInbox(spool: spool, controls: controls, restored: []))
   }
 
@@ -48,7 +52,7 @@ final class SpoolHarness {
   func reopen(losingJournal: Bool = false) throws -> (report: Recovery.Report, events: [UploadEvent]) {
     spool.journal.close()
     for suffix in losingJournal ? ["", "-wal", "-shm"] : [] { unlink(folder + "/journal.sqlite" + suffix) }
-    (spool, inbox) = try Self.begin(folder, clock, controls)
+    (spool, inbox) = try Self.begin(folder, clock, controls, fetchChunk)
     var recovery = Recovery(spool: spool)
     let restored = try recovery.run()
     inbox = SpoolInbox(spool: spool, controls: controls, restored: restored)

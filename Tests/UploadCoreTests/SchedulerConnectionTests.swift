@@ -38,10 +38,13 @@ struct SchedulerConnectionTests {
     for _ in 0..<20 {
       harness.pass(.milliseconds(2_499))
       #expect(starts(harness.effects).isEmpty)
-      let wait = try #require(harness.scheduler.deadline) - harness.now
-      waits.insert(wait.nanoseconds)
-      #expect(wait <= .milliseconds(5_001))
-      harness.pass(wait)
+      let waiting = harness.now
+      // Rests of single sessions end before it, and start nothing.
+      while starts(harness.effects).isEmpty, harness.now - waiting <= .milliseconds(5_001) {
+        harness.pass(try #require(harness.scheduler.deadline) - harness.now)
+      }
+      waits.insert((harness.now - waiting).nanoseconds)
+      #expect(harness.now - waiting <= .milliseconds(5_001))
       let probe = try #require(starts(harness.effects).first)
       #expect(starts(harness.effects).map(\.request) == [.probe])
       harness.pass(.seconds(10))

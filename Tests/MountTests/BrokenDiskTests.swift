@@ -65,8 +65,8 @@ struct BrokenDiskTests {
       try Files.write(world.path("first"), noise(mebibyte))
       try world.waitUntilSynced("first")
       let file = try OpenFile(world.path("take"), O_WRONLY | O_CREAT)
-      try file.write([1])
-      try eventually("it is uploaded as it is") { world.number("bytes_synced", of: "take") == 1 }
+      try file.write(noise(mebibyte))
+      try eventually("it is uploaded as it is") { world.number("bytes_synced", of: "take") == mebibyte }
       let injection = try Injection("pwrite64", error: error, of: worker(world), path: log(world), in: world)
       try file.write(noise(3 * mebibyte, seed: 2))
       try eventually("it is said") { world.attribute("error", of: "take")?.contains("the journal cannot be written") == true }

@@ -15,12 +15,27 @@ struct PromiseTests {
     }
   }
 
+  @Test("how the mount was set up: mount point, state directory, destination, device, the files of token and certificates.")
+  func mountRecord() async throws {
+    try await withMount { world in
+      let file = world.statusPath("mount.json")
+      #expect(try Files.status(file).st_mode & 0o777 & ~0o400 == 0)
+      let text = String(decoding: try Files.read(file), as: UTF8.self).replacing("\\/", with: "/")
+      for value in [world.mountpoint, world.state, world.receiverURL] { #expect(text.contains("\"\(value)\""), "\(text)") }
+    }
+  }
+
   @Test("ACLs are not supported (EOPNOTSUPP).")
   func accessLists() async throws {
     try await withMount { world in
       try Files.write(world.path("take"), [1])
+      // Version 2, then tag, permissions and id of the owner, user 1, the group, the mask and others; an empty one would
+      // remove the list that is not there, which succeeds.
+      let list =
+        "\u{2}\0\0\0" + "\u{1}\0\u{6}\0\u{1}\0\0\0" + "\u{2}\0\u{6}\0\u{1}\0\0\0" + "\u{4}\0\u{4}\0\u{1}\0\0\0"
+        + "\u{10}\0\u{6}\0\u{1}\0\0\0" + "\u{20}\0\u{4}\0\u{1}\0\0\0"
       #expect(
-        errorCode { try Files.setAttribute("system.posix_acl_access", "\u{2}\0\0\0", of: world.path("take")) } == EOPNOTSUPP)
+        errorCode { try Files.setAttribute("system.posix_acl_access", list, of: world.path("take")) } == EOPNOTSUPP)
     }
   }
 

@@ -55,6 +55,8 @@ enum CatalogOpening {
         }
       }
       try folder.root.rename(EntryName(internal: newName), to: folder.root, as: EntryName(internal: name))
+      // Empty: `close` has copied all of the log.
+      for ending in ["-wal", "-shm"] { try folder.root.remove(EntryName(internal: newName + ending)) }
       try folder.root.synchronize()
     } catch { throw CatalogError(error) }
     logger.notice("the catalog is rebuilt", metadata: ["sessions": "\(count)"])

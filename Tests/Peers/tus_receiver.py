@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import aiotus
 import tusclient.client
@@ -41,7 +42,7 @@ def create(receiver, length, name):
     status, headers = tus(
         receiver, "POST", "/files/", {"Upload-Length": str(length), "Upload-Metadata": f"filename {b64(name)}"})
     assert status == 201, status
-    return headers["location"]
+    return urllib.parse.urljoin("/files/", headers["location"])
 
 
 def offset(receiver, url):
@@ -208,8 +209,8 @@ def curl_deferred(folder):
         command = ["curl", "-sS", "-D", "-", "-o", "/dev/null", "-H", "Tus-Resumable: 1.0.0"]
         done = subprocess.run(
             command + ["-H", "Authorization: Bearer secret", *arguments], capture_output=True, text=True, check=True)
-        # Interim answers (100 Continue) come before the real one.
-        head = done.stdout.strip().split("\r\n\r\n")[-1].splitlines()
+        # Interim answers (100 Continue) come before the real one. Text mode has made \n of \r\n.
+        head = done.stdout.strip().split("\n\n")[-1].splitlines()
         pairs = (line.split(": ", 1) for line in head[1:] if ": " in line)
         return int(head[0].split()[1]), {name.lower(): value for name, value in pairs}
 
@@ -218,7 +219,7 @@ def curl_deferred(folder):
         status, headers = curl(
             "-X", "POST", "-H", "Upload-Defer-Length: 1", "-H", f"Upload-Metadata: filename {b64('live.mkv')}", files)
         assert status == 201, status
-        url = receiver.url + headers["location"]
+        url = urllib.parse.urljoin(files, headers["location"])
         at = 0
         for name in ["one", "two"]:
             status, headers = curl(

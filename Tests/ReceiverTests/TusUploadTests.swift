@@ -214,7 +214,7 @@ struct TusUploadTests {
       #expect(try await uploader.tus(.post, "/files/", final.merging(["Upload-Length": "1"]) { $1 }).status == 400)
       let answer = try await uploader.tus(.post, "/files/", final)
       #expect(answer.status == 201)
-      let url = try #require(answer.headers[.location])
+      let url = try #require(answer.upload)
       #expect(try await uploader.patch(url, at: recording.count, [1]).status == 403)
       let head = try await uploader.tus(.head, url)
       #expect(head.number("Upload-Length") == recording.count)
@@ -223,6 +223,38 @@ struct TusUploadTests {
       for part in urls { #expect(try await uploader.tus(.delete, part).status == 204) }
     }
     #expect(folder.bytes("recordings/tus/joined.wav") == recording)
+    #expect(try verify().isSound)
+  }
+
+  @Test("folders come from relativePath; what the client calls the same recording replaces it, what it does not never")
+  func replacement() async throws {
+    try await withReceiver(on: folder) { uploader async throws in
+      func upload(_ bytes: [UInt8], _ metadata: [String: String]) async throws -> String {
+        let header = metadata.sorted { $0.key < $1.key }.map { "\($0.key) \(base64($0.value))" }.joined(separator: ",")
+        let url = try await uploader.create(bytes.count, ["Upload-Metadata": header])
+        #expect(try await uploader.patch(url, at: 0, bytes).status == 204)
+        return url
+      }
+      let own = ["filename": "one.wav", "relativePath": "takes/one.wav", "device": "camera", "session": "s1"]
+      let first = try await upload([1], own)
+      #expect(folder.bytes("recordings/camera/takes/one.wav") == [1])
+      let second = try await upload([2, 2], own)
+      #expect(folder.bytes("recordings/camera/takes/one.wav") == [2, 2])
+      #expect(try await uploader.tus(.head, first).status == 404)
+      #expect(try await uploader.offset(second) == 2)
+      // Another recording of that name gets a name of its own, and so does one of a client that says nothing.
+      let other = try await upload([3], own.merging(["session": "s2"]) { $1 })
+      _ = try await upload([4], ["filename": "takes/one.wav", "device": "camera"])
+      #expect(try await uploader.offset(other) == 1)
+      #expect(folder.bytes("recordings/camera/takes/one.wav") == [2, 2])
+      #expect(folder.names("recordings/camera/takes").count == 3)
+      // Renamed since: the old name goes.
+      _ = try await upload([5], own.merging(["filename": "two.wav", "relativePath": "two.wav"]) { $1 })
+      #expect(folder.bytes("recordings/camera/two.wav") == [5])
+      #expect(!folder.exists("recordings/camera/takes/one.wav"))
+      _ = try await upload([6], ["filename": "uppy.wav", "relativePath": "null"])
+      #expect(folder.bytes("recordings/tus/uppy.wav") == [6])
+    }
     #expect(try verify().isSound)
   }
 

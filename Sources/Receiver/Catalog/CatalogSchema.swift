@@ -50,7 +50,9 @@ enum CatalogSchema {
       length INTEGER,              -- NULL: not declared yet
       kind INTEGER NOT NULL,       -- 0: an upload of its own, 1: a partial one, 2: a final one, made of partial ones
       concat TEXT,                 -- Upload-Concat as the client sent it
+      source TEXT,                 -- the client's own name for the recording; NULL: it has none
       removed INTEGER NOT NULL DEFAULT 0   -- 1: being deleted; nobody may see it any more
     );
+    CREATE INDEX tus_source ON tus(source) WHERE source IS NOT NULL;
     """
 }

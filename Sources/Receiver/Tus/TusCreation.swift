@@ -34,7 +34,7 @@ extension TusEndpoint {
     }
     do throws(ReceiverError) {
       var headers = try await fill(request, id, upload, hold)
-      headers[.location] = id.location
+      headers[.location] = id.location(seenFrom: request)
       return Response(status: .created, headers: headers)
     } catch {
       // Nobody knows the address yet, so nobody could go on with it.
@@ -80,7 +80,7 @@ extension TusEndpoint {
       _ = try? await store.remove(id)
       throw error
     }
-    return Response(status: .created, headers: [.location: id.location])
+    return Response(status: .created, headers: [.location: id.location(seenFrom: request)])
   }
 
   private func finished(_ part: TusID) async throws(ReceiverError) -> TusUpload {

@@ -112,10 +112,10 @@ enum TusConcat {
     guard text.hasPrefix("final;") else { throw .badBody("Upload-Concat must be partial or final;URL URL ….") }
     var ids: [TusID] = []
     for address in text.dropFirst("final;".count).split(separator: " ") {
-      // Absolute or relative: what counts is the id behind /files/, whatever a proxy calls this host.
-      guard let range = address.range(of: Routes.files + "/", options: .backwards),
-        let id = TusID(String(address[range.upperBound...]))
-      else { throw .badBody("Upload-Concat names \(address.prefix(200)), which is no upload of this receiver.") }
+      // Absolute or relative: what counts is the id at the end, whatever a proxy calls what is before it.
+      guard let id = address.split(separator: "/").last.flatMap({ TusID(String($0)) }) else {
+        throw .badBody("Upload-Concat names \(address.prefix(200)), which is no upload of this receiver.")
+      }
       ids.append(id)
     }
     guard !ids.isEmpty else { throw .badBody("Upload-Concat: final needs the URLs of its parts.") }

@@ -44,16 +44,32 @@ struct TusMetadata {
     return header
   }
 
-  /// `device` and `filename`, made harmless. Never refuses: what can be recorded only once must not fail on its name.
+  /// `device` and `relativePath` or `filename`, made harmless. Never refuses: what can be recorded only once must not
+  /// fail on its name.
   func path(id: TusID) throws(ReceiverError) -> RecordingPath {
     let device = values["device"].flatMap { Self.component($0[...]) } ?? Self.deviceDefault
-    let parts = (values["filename"] ?? values["name"] ?? []).split(separator: UInt8(ascii: "/"))
+    let parts = nameWithFolders.split(separator: UInt8(ascii: "/"))
     var components = parts.compactMap { Self.component($0) }
     // A folder path beyond the limit is left out, the name is kept.
     if components.reduce(0, { $0 + $1.bytes.count + 1 }) > RecordingPath.byteCountMax { components.removeFirst(components.count - 1) }
     if components.isEmpty { components = [EntryName(internal: id.description)] }
     return try RecordingPath(
       device: device.bytes, path: components.map(\.bytes).joined(separator: [UInt8(ascii: "/")]))
+  }
+
+  /// Of `relativePath` the folders count only before the same name: Uppy sends the word `null` for a file without any.
+  private var nameWithFolders: [UInt8] {
+    let name = values["filename"] ?? values["name"] ?? []
+    guard let path = values["relativePath"] else { return name }
+    return name.isEmpty || path == name || path.suffix(name.count + 1) == [UInt8(ascii: "/")] + name ? path : name
+  }
+
+  /// Which recording of which client this is, for those that say so (`device` and `session`); nil for others.
+  static func source(in text: String) -> String? {
+    guard case .object(let object)? = JSONValue(text: text), case .string(let device)? = object["device"],
+      case .string(let session)? = object["session"], !session.isEmpty
+    else { return nil }
+    return device + "/" + session
   }
 
   /// The same path with a part of the id in the name: for a second upload of one name.

@@ -60,7 +60,20 @@ struct TusStore: Sendable {
     }
     let announcement = Announcement(session: id.session, path: nil, metadata: nil, writer: TusUpload.writer)
     _ = try await vault.complete(Completion(announcement: announcement, size: upload.offset, digests: digests))
+    await removeReplaced(by: upload)
     return try await self.upload(id)
+  }
+
+  /// Deletes what the client uploaded of the same recording before. What cannot be deleted now, or not before a crash,
+  /// goes with the next such upload: it has lost its name, and takes nothing but space.
+  private func removeReplaced(by upload: TusUpload) async {
+    let replaced = try? await vault.perform { writer throws(ReceiverError) in
+      try writer.cataloged { catalog throws(CatalogError) in try catalog.read { db in try upload.fetchReplaced(db) } }
+    }
+    for id in replaced ?? [] where locks.takeIfFree(id) {
+      try? await remove(id)
+      locks.release(id)
+    }
   }
 
   func remove(_ id: TusID) async throws(ReceiverError) {

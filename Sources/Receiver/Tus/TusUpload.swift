@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Hummingbird
 import NIOCore
 import UploadProtocol
 
@@ -40,7 +41,14 @@ struct TusID: Hashable, Sendable, CustomStringConvertible {
     return name
   }
 
+  /// Where the upload is, for sentences.
   var location: String { Routes.files + "/" + description }
+
+  /// `Location` as seen from the address that `request` was sent to (RFC 3986, section 5). A relative one: whatever a
+  /// proxy in front makes of scheme, host and path, it stays right.
+  func location(seenFrom request: Request) -> String {
+    request.uri.path.hasSuffix("/") ? description : "files/" + description
+  }
 }
 
 /// A tus upload: a session, and what tus says beyond it.
@@ -86,8 +94,24 @@ extension TusUpload {
 
   func insert(_ db: Database) throws {
     try db.execute(
-      sql: "INSERT INTO tus (session, length, kind, concat) VALUES (?, ?, ?, ?)",
-      arguments: [session.number, length, kind.rawValue, concat])
+      sql: "INSERT INTO tus (session, length, kind, concat, source) VALUES (?, ?, ?, ?, ?)",
+      arguments: [session.number, length, kind.rawValue, concat, TusMetadata.source(in: session.metadata)])
+  }
+
+  /// The client's own name for the recording of a session; nil when it has none, or the session is no tus upload.
+  static func source(_ db: Database, session: Int64) throws -> String? {
+    try String.fetchOne(db, sql: "SELECT source FROM tus WHERE session = ?", arguments: [session])
+  }
+
+  /// Finished uploads of the same recording that were created before this one.
+  func fetchReplaced(_ db: Database) throws -> [TusID] {
+    let ids = try String.fetchAll(
+      db,
+      sql: """
+        SELECT session.id FROM tus JOIN session ON session.number = tus.session
+        WHERE tus.source = (SELECT source FROM tus WHERE session = ?) AND tus.session < ? AND session.complete = 1
+        """, arguments: [session.number, session.number])
+    return ids.compactMap { SessionName($0).flatMap { TusID(session: $0) } }
   }
 
   static func setLength(_ db: Database, _ length: Int64, session: Int64) throws {

@@ -11,7 +11,7 @@ extension VaultWriter {
   ) throws(ReceiverError) -> TusUpload {
     let state = try session(id.session)
     do throws(ReceiverError) {
-      state.record.path = try freePath(path, id)
+      state.record.path = try freePath(path, metadata, id)
       state.record.metadata = metadata.text
       state.record.writer = TusUpload.writer
       state.record.changed = Self.now
@@ -33,13 +33,20 @@ extension VaultWriter {
     }
   }
 
-  /// A second upload of one name gets a name of its own: browsers all send `video.mp4`.
-  private func freePath(_ path: RecordingPath?, _ id: TusID) throws(ReceiverError) -> RecordingPath? {
+  /// A second upload of one name gets a name of its own, browsers all send `video.mp4`; except where the client says
+  /// that both are one recording: that takes its name over once it is whole.
+  private func freePath(
+    _ path: RecordingPath?, _ metadata: TusMetadata, _ id: TusID
+  ) throws(ReceiverError) -> RecordingPath? {
     guard let path else { return nil }
-    let taken = try cataloged { catalog throws(CatalogError) in
-      try catalog.read { db in try SessionRecord.fetch(db, path: path) }
+    let source = TusMetadata.source(in: metadata.text)
+    let isFree = try cataloged { catalog throws(CatalogError) in
+      try catalog.read { db in
+        guard let taken = try SessionRecord.fetch(db, path: path) else { return true }
+        return try source != nil && TusUpload.source(db, session: taken.number) == source
+      }
     }
-    return taken == nil ? path : try TusMetadata.distinct(path, id: id)
+    return isFree ? path : try TusMetadata.distinct(path, id: id)
   }
 
   func declareTus(length: Int64, of id: TusID) throws(ReceiverError) {

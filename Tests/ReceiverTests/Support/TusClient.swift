@@ -19,7 +19,7 @@ extension Uploader {
     if let name { all["Upload-Metadata"] = "filename \(base64(name))" }
     let answer = try await tus(.post, "/files/", all.merging(headers) { $1 })
     #expect(answer.status == 201)
-    return try #require(answer.headers[.location])
+    return try #require(answer.upload)
   }
 
   func patch(
@@ -35,6 +35,8 @@ extension Uploader {
 }
 
 extension Uploader.Answer {
+  /// The path of what a POST to `/files/` created.
+  var upload: String? { headers[.location].map { "/files/" + $0 } }
   func value(_ name: String) -> String? { HTTPField.Name(name).flatMap { headers[$0] } }
   func number(_ name: String) -> Int? { value(name).flatMap { Int($0) } }
 }

@@ -7,10 +7,13 @@ final class TusLocks: Sendable {
   /// A request's hold on an upload.
   final class Hold: Sendable {
     fileprivate let channel: (any Channel)?
+    /// Ends soon by itself.
+    fileprivate let isBrief: Bool
     private let moved: Mutex<ContinuousClock.Instant>
 
-    fileprivate init(channel: (any Channel)?) {
+    fileprivate init(channel: (any Channel)?, isBrief: Bool = false) {
       self.channel = channel
+      self.isBrief = isBrief
       moved = Mutex(.now)
     }
 
@@ -50,8 +53,9 @@ final class TusLocks: Sendable {
     if !isEnded { throw .locked }
   }
 
-  /// Takes what nobody holds, and disturbs nobody, silent or not.
-  func takeIfFree(_ id: TusID) -> Bool { tryTake(id, Hold(channel: nil)) }
+  /// Takes what nobody holds, and disturbs nobody, silent or not. Requests wait for the end of this, instead of being
+  /// told of a lock that no other request has.
+  func takeIfFree(_ id: TusID) -> Bool { tryTake(id, Hold(channel: nil, isBrief: true)) }
 
   func release(_ id: TusID) {
     let entry = entries.withLock { $0.removeValue(forKey: id) }
@@ -68,20 +72,24 @@ final class TusLocks: Sendable {
     }
   }
 
-  /// Answers at once unless there is a silent holder whose end must be waited for.
+  /// Answers at once unless there is a silent or brief holder whose end must be waited for.
   private func waitForEnd(_ id: TusID, _ continuation: CheckedContinuation<Bool, Never>) {
-    enum Next { case answer(Bool), close(any Channel) }
+    enum Next { case answer(Bool), close(any Channel), wait }
     let next = entries.withLock { entries -> Next in
       guard let entry = entries[id] else { return .answer(true) }
-      guard let channel = entry.hold.channel, entry.successor == nil, entry.hold.silence >= staleAfter else {
-        return .answer(false)
+      guard entry.successor == nil else { return .answer(false) }
+      if entry.hold.isBrief {
+        entries[id]?.successor = continuation
+        return .wait
       }
+      guard let channel = entry.hold.channel, entry.hold.silence >= staleAfter else { return .answer(false) }
       entries[id]?.successor = continuation
       return .close(channel)
     }
     switch next {
     case .answer(let isEnded): continuation.resume(returning: isEnded)
     case .close(let channel): channel.close(promise: nil)
+    case .wait: break
     }
   }
 }

@@ -15,6 +15,8 @@ package struct TusDestination: ConversingDestination {
   final class Memory {
     /// nil: not asked yet.
     var capabilities: TusCapabilities?
+    /// It refused an upload of deferred length that it had offered.
+    var defersInNameOnly = false
     /// Where the next byte goes, by the upload's address: only after an answer that said so.
     var offsets: [String: Int64] = [:]
     /// Bytes that a proxy or server takes in one request; halved by each 413.
@@ -61,7 +63,9 @@ package struct TusDestination: ConversingDestination {
       guard case .answered(let answer) = result, 200...204 ~= answer.status else {
         return .end(TusOutcomes.outcome(of: result, "OPTIONS", at: server.creationURL))
       }
-      guard let capabilities = TusCapabilities(answer), let geometry = capabilities.geometry else {
+      var offered = TusCapabilities(answer)
+      if memory.defersInNameOnly { offered?.deny("creation-defer-length") }
+      guard let capabilities = offered, let geometry = capabilities.geometry else {
         return .end(.blocked(.configuration, TusOutcomes.notTus(server.creationURL)))
       }
       memory.capabilities = capabilities
@@ -90,9 +94,15 @@ struct TusWork {
   // MARK: Announcing: the upload that bytes are appended to
 
   func announce() -> ConversationStep {
-    if isAllHead || exchange.remote[TusUpload.Name.url] != nil || isFinal {
+    // Without deferred lengths there is nothing to create before the length is known.
+    let isTooEarly = !capabilities.defersLength && !exchange.isFinished
+    if isAllHead || upload.url != nil || isFinal || isTooEarly {
       return .end(.announced(exchange.announcement.facts))
     }
+    return createAppended()
+  }
+
+  func createAppended() -> ConversationStep {
     let length: TusRequests.Length = capabilities.defersLength ? .deferred : .known(exchange.size)
     let request = requests.create(
       length, partial: capabilities.joins, metadata: capabilities.joins ? nil : metadata)

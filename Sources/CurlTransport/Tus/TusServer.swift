@@ -65,6 +65,9 @@ package struct TusCapabilities: Sendable, Equatable {
     self.checksums = checksums
   }
 
+  /// What it says it can, and cannot.
+  mutating func deny(_ name: String) { extensions.remove(name) }
+
   /// Head and tail are uploaded apart and joined at the end.
   package var joins: Bool { extensions.isSuperset(of: ["concatenation", "creation-defer-length"]) }
   package var defersLength: Bool { extensions.contains("creation-defer-length") }

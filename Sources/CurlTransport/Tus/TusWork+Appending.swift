@@ -4,7 +4,8 @@ import UploadProtocol
 // Appending runs, and what an offset means that is not where the last receipt was.
 extension TusWork {
   func run(_ run: Range<Int>) throws(SourceError) -> ConversationStep {
-    guard let url = upload.url, upload.headChunks == headChunks else { return restart("it has no upload") }
+    guard let url = upload.url else { return createAppended() }
+    guard upload.headChunks == headChunks else { return restart("its head is cut otherwise") }
     // A stored chunk was rewritten, or the recording grew after its length was declared.
     guard run.lowerBound == upload.appended else { return restart("a chunk that was appended has changed") }
     if let length = upload.length, length != neededLength { return restart("its length has changed") }
@@ -76,12 +77,17 @@ extension TusWork {
     }
   }
 
+  /// Fewer than a conversation may have, with room for what comes before and after.
+  private static let requestsMax = 24
+
   /// Appends `bytes[from...]` where `startingAt` is the offset of `bytes[0]`; in several requests where the server or a
-  /// proxy wants small ones, or took only a part.
+  /// proxy wants small ones, or took only a part. After `requestsMax` of them the transfer ends, and goes on as another.
   func append(
-    _ bytes: [UInt8], from: Int, to url: String, startingAt start: Int64, then: @escaping () -> ConversationStep
+    _ bytes: [UInt8], from: Int, to url: String, startingAt start: Int64, requests count: Int = 0,
+    then: @escaping () -> ConversationStep
   ) -> ConversationStep {
     guard from < bytes.count else { return then() }
+    guard count < Self.requestsMax else { return .end(.advanced([])) }
     let piece = bytes[from..<min(bytes.count, from + memory.appendMax)]
     memory.offsets[url] = nil
     let offset = start + Int64(from)
@@ -94,13 +100,25 @@ extension TusWork {
         guard let now = answer.headers["upload-offset"].flatMap({ Int64($0) }), now > offset, now <= offset + Int64(piece.count)
         else { return .end(.retryable("\(server.creationURL) took bytes without saying how many", after: nil)) }
         memory.know(url, now)
-        return append(bytes, from: Int(now - start), to: url, startingAt: start, then: then)
+        return append(bytes, from: Int(now - start), to: url, startingAt: start, requests: count + 1, then: then)
       case 413 where memory.appendMax > TusDestination.Memory.appendMin:
         memory.appendMax = max(TusDestination.Memory.appendMin, memory.appendMax / 2)
-        return append(bytes, from: from, to: url, startingAt: start, then: then)
+        return append(bytes, from: from, to: url, startingAt: start, requests: count + 1, then: then)
+      case 400 where upload.length == nil && url == upload.url && answer.words?.contains("Upload-Length") == true:
+        return cannotDefer()
       default: return missing(result, "PATCH")
       }
     }
+  }
+
+  /// The server offers uploads of deferred length, and then wants the length with the first byte (resumable-upload 0.3
+  /// does). Recordings wait for their close from now on, as with servers that offer none.
+  private func cannotDefer() -> ConversationStep {
+    memory.defersInNameOnly = true
+    memory.capabilities?.deny("creation-defer-length")
+    let outcome = TransferOutcome.rolledBack(to: upload.headChunks, TusUpload.forgotten)
+    guard let geometry = memory.capabilities?.geometry else { return .end(outcome) }
+    return .discovered(geometry, outcome)
   }
 
   /// The upload is gone, or finished by somebody: its bytes are sent again. Everything else is a usual answer.

@@ -31,6 +31,7 @@ test-peers:  ## foreign clients against our receiver; what they need is installe
 	test -x .build/peers/bin/pip || python3 -m venv .build/peers
 	.build/peers/bin/pip install --quiet --requirement Tests/Peers/requirements.txt
 	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_receiver.py
+	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_client.py
 
 simulate:  ## the uploader against simulated faults: SEEDS=100000, or SEED=26 TRACE=1
 	swift build -c release --product simulate

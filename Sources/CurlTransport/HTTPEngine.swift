@@ -163,11 +163,16 @@ package final class HTTPEngine {
   /// status has arrived although the exchange failed.
   private static let earlyRefusals: Set<Int> = [401, 403, 413, 429, 503, 507]
 
+  /// Any other 4xx says by its body what is wrong (S3's 404 may be the bucket or the upload), so that must have arrived.
+  private static func isWholeRefusal(_ answer: HTTPAnswer) -> Bool {
+    400..<500 ~= answer.status && !answer.body.isEmpty && answer.headers["content-length"] == String(answer.body.count)
+  }
+
   private static func result(of handle: EasyHandle, _ code: CURLcode) -> HTTPResult {
     guard let exchange = handle.exchange else { return .failed(code: code.rawValue, "no exchange") }
     var answer = exchange.answer
     answer.status = handle.status
-    if code == CURLE_OK || earlyRefusals.contains(answer.status) { return .answered(answer) }
+    if code == CURLE_OK || earlyRefusals.contains(answer.status) || isWholeRefusal(answer) { return .answered(answer) }
     if exchange.isEndless { return .endless }
     return .failed(code: code.rawValue, handle.message(for: code))
   }

@@ -22,7 +22,7 @@ public struct ExchangeSource: TransferSource {
       .exchange(
         SessionExchange(
           request: request, announcement: spool.announcement(of: row), revision: row.revision, size: row.size,
-          isFinished: row.isFinished, remote: try spool.journal.remoteFacts(of: session),
+          isFinished: row.isFinished, isSynced: row.isSynced, remote: try spool.journal.remoteFacts(of: session),
           rows: { indexes throws(SourceError) in try spool.rows(of: session, indexes) },
           read: { indexes throws(SourceError) in try spool.snapshot(of: session, indexes) })))
   }

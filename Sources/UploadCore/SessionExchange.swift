@@ -17,6 +17,8 @@ public struct SessionExchange: Sendable {
   /// Bytes of the recording when it was last closed.
   public let size: Int64
   public let isFinished: Bool
+  /// Nothing of the content has changed since it was completed; its name or attributes may have.
+  public let isSynced: Bool
   /// What the destination told earlier (`RemoteFact`), by name.
   public let remote: [String: String]
   /// The chunks of a range as the journal has them, ascending; those it does not know are left out.
@@ -26,7 +28,7 @@ public struct SessionExchange: Sendable {
 
   public init(
     request: UploadRequest, announcement: SessionAnnouncement, revision: Int64, size: Int64, isFinished: Bool,
-    remote: [String: String], rows: @escaping @Sendable (Range<Int>) throws(SourceError) -> [ChunkRow],
+    isSynced: Bool = false, remote: [String: String], rows: @escaping @Sendable (Range<Int>) throws(SourceError) -> [ChunkRow],
     read: @escaping @Sendable (Range<Int>) throws(SourceError) -> RunSnapshot
   ) {
     self.request = request
@@ -34,6 +36,7 @@ public struct SessionExchange: Sendable {
     self.revision = revision
     self.size = size
     self.isFinished = isFinished
+    self.isSynced = isSynced
     self.remote = remote
     self.rows = rows
     self.read = read

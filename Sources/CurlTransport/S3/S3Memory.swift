@@ -37,6 +37,8 @@ struct S3Memory {
   }
 
   static let whole = "whole"
+  /// In place of an object's plan: the store refused to copy from it.
+  static let notCopied = "-"
 
   init(_ facts: [String: String]) {
     for (name, value) in facts {

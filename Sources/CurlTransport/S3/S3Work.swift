@@ -40,6 +40,12 @@ struct S3Work {
       // Renamed while it was recorded, or the parts are cut otherwise: an upload belongs to one key.
       return abandon(upload)
     }
+    if exchange.isSynced {
+      // New attributes go along with the next upload.
+      if memory.object?.key == key { return announced }
+      // An object cannot be renamed: nothing that is stored is lost, but the recording is to be put together anew, from it.
+      return .end(.rolledBack(to: chunkCount, []))
+    }
     if isWhole || isComplete { return announced }
     return call().send(.createUpload(key, metadata: metadata)) { answer, reader throws(S3Refusal) in
       let upload = try reader.createdUpload(answer, of: key)

@@ -7,16 +7,20 @@ import UploadProtocol
 package struct S3Store: Sendable {
   package let location: S3Location
   package let credentials: S3Credentials
+  /// Looks for the keys again, after they were refused: temporary ones are replaced where they were found. nil: there
+  /// are none now. Any thread may call it.
+  package let currentCredentials: @Sendable () -> S3Credentials?
   package let plan: PartPlan
   package let caFile: String?
   package let noProxy: String?
 
   package init(
     location: S3Location, credentials: S3Credentials, plan: PartPlan = .growing, caFile: String? = nil,
-    noProxy: String? = nil
+    noProxy: String? = nil, currentCredentials: @escaping @Sendable () -> S3Credentials? = { nil }
   ) {
     self.location = location
     self.credentials = credentials
+    self.currentCredentials = currentCredentials
     self.plan = plan
     self.caFile = caFile
     self.noProxy = noProxy
@@ -48,10 +52,11 @@ package struct S3Store: Sendable {
   }
 }
 
-/// Signs requests, and remembers what the server said about time and region. Belongs to one thread.
+/// Signs requests, and remembers what the server said about time, region and keys. Belongs to one thread.
 package final class S3Caller {
   package let store: S3Store
   private(set) var location: S3Location
+  private var credentials: S3Credentials
   private var signer: S3Signer
   /// Seconds that the server's clock is ahead of ours; only once it has complained.
   private var skew: Int64 = 0
@@ -59,6 +64,7 @@ package final class S3Caller {
   package init(_ store: S3Store) {
     self.store = store
     location = store.location
+    credentials = store.credentials
     signer = S3Signer(credentials: store.credentials, region: store.location.region)
   }
 
@@ -74,20 +80,37 @@ package final class S3Caller {
       heartbeat: heartbeat, bytesPerSecondMax: bytesPerSecondMax)
   }
 
-  /// Takes the server's word for time and region. - Returns: whether the request is worth signing again.
+  /// Takes the server's word for time and region, and looks for other keys.
+  /// - Returns: whether the request is worth signing again.
   func learn(from refusal: S3Refusal, _ answer: S3Answer) -> Bool {
     switch refusal.meaning {
-    case .clockSkewed:
-      guard let there = answer.serverTime, abs(there - Int64(time(nil)) - skew) > 1 else { return false }
-      skew = there - Int64(time(nil))
-      return true
+    case .clockSkewed: return takeTime(of: answer, secondsMin: 1)
+    // A refusal without a document, as every one to HEAD, may mean the clock as well as the keys.
+    case .credentialsRefused: return takeTime(of: answer, secondsMin: Self.skewTolerated) || takeCredentials()
     case .wrongRegion(let region?):
       guard region != location.region, let moved = try? location.moved(to: region) else { return false }
       location = moved
-      signer = S3Signer(credentials: store.credentials, region: region)
+      signer = S3Signer(credentials: credentials, region: region)
       return true
     default: return false
     }
+  }
+
+  /// Servers let a quarter of an hour pass; a minute of it may be the answer's own way.
+  private static let skewTolerated: Int64 = 14 * 60
+
+  private func takeTime(of answer: S3Answer, secondsMin: Int64) -> Bool {
+    let here = Int64(time(nil))
+    guard let there = answer.serverTime, abs(there - here - skew) > secondsMin else { return false }
+    skew = there - here
+    return true
+  }
+
+  private func takeCredentials() -> Bool {
+    guard let found = store.currentCredentials(), found != credentials else { return false }
+    credentials = found
+    signer = S3Signer(credentials: found, region: location.region)
+    return true
   }
 }
 
@@ -136,7 +159,7 @@ package struct S3Destination: ConversingDestination {
   }
 }
 
-/// Sends one request, and once more when the server has said what was wrong with time or region.
+/// Sends one request, and again after each thing that the caller could mend: time, region, keys.
 struct S3Call {
   let caller: S3Caller
   let address: String
@@ -145,8 +168,11 @@ struct S3Call {
   /// What a refusal means here, where it is not what it usually means.
   var refused: (S3Refusal) -> ConversationStep? = { _ in nil }
 
+  /// One for each thing that can be mended; a server that contradicts itself must not be asked for ever.
+  private static var repetitionsMax: Int { 3 }
+
   func send(
-    _ request: S3Request, content: [[UInt8]] = [], heartbeat: Span? = nil, isRepeated: Bool = false,
+    _ request: S3Request, content: [[UInt8]] = [], heartbeat: Span? = nil, repetitions: Int = 0,
     then: @escaping (S3Answer, S3AnswerReader) throws(S3Refusal) -> ConversationStep
   ) -> ConversationStep {
     let http = caller.signed(
@@ -157,8 +183,8 @@ struct S3Call {
       do throws(S3Refusal) {
         return try then(answer, caller.reader)
       } catch {
-        if !isRepeated, caller.learn(from: error, answer) {
-          return send(request, content: content, heartbeat: heartbeat, isRepeated: true, then: then)
+        if repetitions < Self.repetitionsMax, caller.learn(from: error, answer) {
+          return send(request, content: content, heartbeat: heartbeat, repetitions: repetitions + 1, then: then)
         }
         return refused(error) ?? .end(S3Outcomes.outcome(of: error))
       }

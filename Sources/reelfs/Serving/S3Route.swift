@@ -14,8 +14,11 @@ enum S3Route {
     bucket: String, prefix: String, endpoint: String?, caFile: String?, environment: [String: String]
   ) throws -> S3Store {
     let paths = S3SettingsFiles.paths(in: environment)
-    let settings = try S3Settings(
-      environment: environment, files: S3SettingsFiles(credentials: try file(paths.credentials), config: try file(paths.config)))
+    @Sendable func settingsNow() throws -> S3Settings {
+      try S3Settings(
+        environment: environment, files: S3SettingsFiles(credentials: try file(paths.credentials), config: try file(paths.config)))
+    }
+    let settings = try settingsNow()
     let location = try S3Location(
       bucket: bucket, prefix: prefix, endpoint: try settings.endpoint(flag: endpoint), region: try settings.region(),
       style: try settings.style())
@@ -24,11 +27,12 @@ enum S3Route {
     return S3Store(
       location: location, credentials: try settings.credentials(),
       plan: needsEqualParts ? try PartPlan.equal(chunks: equalPartChunks) : .growing, caFile: caFile,
-      noProxy: ["localhost", "127.0.0.1", "[::1]"].contains(host) ? "*" : nil)
+      noProxy: ["localhost", "127.0.0.1", "[::1]"].contains(host) ? "*" : nil,
+      currentCredentials: { try? settingsNow().credentials() })
   }
 
   /// A missing file says nothing; one that cannot be read is a mistake.
-  private static func file(_ path: String?) throws -> S3SettingsFiles.File? {
+  @Sendable private static func file(_ path: String?) throws -> S3SettingsFiles.File? {
     guard let path, FileManager.default.fileExists(atPath: path) else { return nil }
     do {
       let bytes = try SystemFiles.read(path, bytesMax: ProfileFile.bytesMax)

@@ -11,9 +11,19 @@ extension UploadScheduler {
 
   mutating func startTransfers() {
     guard maySend, connection.notBefore.map({ $0 <= now }) ?? true else { return }
-    while transfers.count < connection.window, limiter.mayStart(at: now), let session = queue.next() {
+    while transfers.count < connection.window, chunksCarried < Self.chunksCarriedMax, limiter.mayStart(at: now), let session = queue.next() {
       start(session)
       refresh(session)
+    }
+  }
+
+  /// A run is held in memory while it travels. Parts of 16 MiB fly 16 at once; of larger ones so many fewer, from
+  /// 256 MiB on (a recording of 234 GiB) one alone: never more than this and one run, whatever `parallel` says.
+  private static let chunksCarriedMax = 256
+
+  private var chunksCarried: Int {
+    transfers.reduce(0) { sum, transfer in
+      if case .run(let run) = transfer.request { sum + run.chunks.count } else { sum }
     }
   }
 

@@ -25,7 +25,7 @@ struct DestinationTests {
       "http://me:pw@nas",
       "http://nas/?a", "http://nas/#a", "http://::1:80", "http://[::1", "http://[::1]x", "http://[nas]:1",
       "http://na s",
-      "http://nas\n", "https://ü", "s3://", "s3://UPPER", "s3://a", "file://relative", "file:///", "tus+ftp://x", "tus+"
+      "http://nas\n", "https://ü", "s3://", "s3://UPPER", "s3://a", "s3://-abc", "s3://abc.", "s3://a..b", "s3://10.0.0.1", "file://relative", "file:///", "tus+ftp://x", "tus+"
     ])
   func odd(text: String) {
     #expect(throws: TextError.self) { try Destination(text, s3Endpoint: nil) }

@@ -1,3 +1,4 @@
+import S3Protocol
 package import SyncStatus
 
 /// Where recordings go.
@@ -19,16 +20,12 @@ package enum Destination: Sendable, Equatable {
     } else if text.hasPrefix("tus+") {
       self = .tus(try ReceiverAddress(String(text.dropFirst(4))))
     } else if text.hasPrefix("s3://") {
-      let rest = text.dropFirst(5)
-      let bucket = rest.prefix { $0 != "/" }
-      guard (3...63).contains(bucket.utf8.count),
-        bucket.utf8.allSatisfy({ (97...122).contains($0) || (48...57).contains($0) || $0 == 45 || $0 == 46 })
-      else {
-        throw TextError("\"\(text)\": a bucket's name has 3 to 63 lower-case letters, digits, dashes or dots")
+      do throws(S3ConfigurationError) {
+        let (bucket, prefix) = try S3Location.parse(text)
+        self = .s3(bucket: bucket, prefix: prefix, endpoint: s3Endpoint)
+      } catch {
+        throw TextError("\(error)")
       }
-      var prefix = String(rest.dropFirst(bucket.count).drop { $0 == "/" })
-      while prefix.last == "/" { prefix.removeLast() }
-      self = .s3(bucket: String(bucket), prefix: prefix, endpoint: s3Endpoint)
     } else if text.hasPrefix("file:///") {
       let path = String(text.dropFirst(7)).withoutTrailingSlash
       guard path != "/" else { throw TextError("\"\(text)\": the root folder cannot be a destination") }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import SyncStatus
 
 struct DoctorCommand: ParsableCommand {
@@ -12,9 +13,10 @@ struct DoctorCommand: ParsableCommand {
       Examples:
         reelfs doctor
         reelfs doctor http://nas:8090 --token-file ~/.config/reelfs/token
+        reelfs doctor s3://bucket/prefix --s3-endpoint https://s3.example.org
       """)
 
-  @Argument(help: ArgumentHelp("http(s)://host:port of a receiver.", valueName: "destination"))
+  @Argument(help: ArgumentHelp("http(s)://host:port of a receiver, or s3://bucket/prefix.", valueName: "destination"))
   var destination: String?
 
   @Option(help: ArgumentHelp("The state directory to check.", valueName: "folder"), completion: .directory)
@@ -23,6 +25,9 @@ struct DoctorCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The file with the destination's token.", valueName: "file"), completion: .file())
   var tokenFile: String?
 
+  @Option(name: .customLong("s3-endpoint"), help: ArgumentHelp("For s3:// other than Amazon's.", valueName: "address"))
+  var s3Endpoint: String?
+
   func run() throws {
     var findings = MachineChecks.all()
     let environment = Environment.variables(StateLocation.variables + ["REELFS_STATE_DIR"])
@@ -30,14 +35,21 @@ struct DoctorCommand: ParsableCommand {
     findings += StorageChecks.stateDirectory(folder)
     findings += StorageChecks.journals(folder)
     if let tokenFile { findings.append(StorageChecks.tokenFile(tokenFile)) }
-    if let destination {
-      let address: ReceiverAddress
-      do throws(TextError) { address = try ReceiverAddress(destination) } catch {
-        throw CommandFailure(error.message + "; doctor can check receivers only")
-      }
-      findings += DestinationChecks.all(address, token: tokenFile.flatMap { try? TokenFile.read($0) })
-    }
+    if let destination { findings += try checks(of: destination) }
     for finding in findings { Terminal.say(finding.lines()) }
     if findings.contains(where: { $0.level == .bad }) { throw ReelfsExit.usageOrInternal.code }
+  }
+
+  private func checks(of text: String) throws -> [Finding] {
+    let destination: Destination
+    do throws(TextError) { destination = try Destination(text, s3Endpoint: nil) } catch { throw CommandFailure(error.message) }
+    switch destination {
+    case .receiver(let address):
+      return DestinationChecks.all(address, token: tokenFile.flatMap { try? TokenFile.read($0) })
+    case .s3(let bucket, let prefix, _):
+      return S3Checks.all(
+        bucket: bucket, prefix: prefix, endpoint: s3Endpoint, environment: ProcessInfo.processInfo.environment)
+    case .tus, .folder, .embedded: throw CommandFailure("\(text): doctor can check receivers and S3 stores only")
+    }
   }
 }

@@ -32,6 +32,7 @@ test-peers:  ## foreign clients against our receiver; what they need is installe
 	.build/peers/bin/pip install --quiet --requirement Tests/Peers/requirements.txt
 	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_receiver.py
 	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_client.py
+	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/s3_client.py
 
 simulate:  ## the uploader against simulated faults: SEEDS=100000, or SEED=26 TRACE=1
 	swift build -c release --product simulate

@@ -68,6 +68,16 @@ class Peer:
         self.processes.append(process)
         return process
 
+    def kill_and_restart(self):
+        """All processes die at once; the same commands are started again, on the same ports."""
+        commands = [process.args for process in self.processes]
+        self.stop()
+        self.processes = []
+        for command in commands:
+            self.run(*command)
+        for port in self.ports:
+            wait_for(port, self.processes)
+
     def stop(self):
         # Servers fork: the whole group, which is of our making.
         for process in self.processes:
@@ -84,6 +94,7 @@ class Moto(Peer):
     def start(self):
         port = free_port()
         self.run(BIN / "moto_server", "-H", "127.0.0.1", "-p", port)
+        self.ports = [port]
         wait_for(port, self.processes)
         self.endpoint = f"http://127.0.0.1:{port}"
 
@@ -122,6 +133,15 @@ class OpenStack(Peer):
         for port in self.ports:
             wait_for(port, self.processes)
         self.endpoint = f"http://127.0.0.1:{port}"
+
+    def serve_skewed(self, **environment):
+        """One more proxy server before the same data, in another environment. - Returns: its port."""
+        port = free_port()
+        text = (self.folder / "proxy.conf").read_text().replace(f"bind_port = {self.ports[-1]}\n", f"bind_port = {port}\n")
+        (self.folder / "skewed.conf").write_text(text)
+        self.run(BIN / "swift-proxy-server", self.folder / "skewed.conf", **environment)
+        wait_for(port, self.processes)
+        return port
 
     def make_ring(self, server, port):
         """One device, one replica; by Swift's own library, since its command takes seconds for each step."""

@@ -18,6 +18,8 @@ class Proxy:
     def __init__(self, target, seed):
         self.target, self.random, self.mode = target, random.Random(seed), "ok"
         self.disturbed_until = 0.0
+        # Taken from clients for the target; read at leisure.
+        self.bytes_to_server = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -60,6 +62,8 @@ class Proxy:
                     break
                 other_end = server if end is client else client
                 other_end.settimeout(30)
+                if end is client:
+                    self.bytes_to_server += len(data)
                 other_end.sendall(data)
                 if self.mode == "slow":
                     time.sleep(len(data) / BLOCK)

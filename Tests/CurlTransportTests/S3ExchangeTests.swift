@@ -61,11 +61,11 @@ struct S3ExchangeTests {
           ]))
     ])
     let answer = S3Answer(try answer(to: HTTPRequest(try signed(.getObject(key), server), stallTimeout: .seconds(20))))
-    let spoken = [
-      "x-amz-bucket-region": "us-west-2", "etag": "\"e\"", "retry-after": "7", "content-length": "0",
-      "date": "Sun, 06 Nov 1994 08:49:37 GMT",
-    ]
-    #expect(answer.headers.filter { spoken[$0.key] != nil } == spoken)
+    #expect(
+      answer.headers.filter { S3Answer.headerNames.contains($0.key) } == [
+        "x-amz-bucket-region": "us-west-2", "etag": "\"e\"", "retry-after": "7", "content-length": "0",
+        "date": "Sun, 06 Nov 1994 08:49:37 GMT",
+      ])
     #expect(answer.retryAfter == 7 && answer.serverTime == 784_111_777)
   }
 

@@ -19,9 +19,9 @@ extension UploadScheduler {
 
   /// A run is held in memory while it travels. Parts of 16 MiB fly 16 at once; of larger ones so many fewer, from
   /// 256 MiB on (a recording of 234 GiB) one alone: never more than this and one run, whatever `parallel` says.
-  private static let chunksCarriedMax = 256
+  static let chunksCarriedMax = 256
 
-  private var chunksCarried: Int {
+  var chunksCarried: Int {
     transfers.reduce(0) { sum, transfer in
       if case .run(let run) = transfer.request { sum + run.chunks.count } else { sum }
     }

@@ -112,7 +112,7 @@ public struct UploadScheduler: Sendable {
     var moments: [Instant] = transfers.map { stallMoment(of: $0) }
     if let delay = delays.min { moments.append(delay.moment) }
     if !isPausedByUser, connection.probe == nil, let probe = connection.nextProbe { moments.append(probe) }
-    if maySend, !queue.isEmpty, transfers.count < connection.window {
+    if maySend, !queue.isEmpty, transfers.count < connection.window, chunksCarried < Self.chunksCarriedMax {
       moments.append(max(now, connection.notBefore ?? now, limiter.nextStart ?? now))
     }
     return moments.min()

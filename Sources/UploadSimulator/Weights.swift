@@ -58,6 +58,10 @@ struct Weights {
       actions.append((action, Self.isDrastic(action) ? 1 + weight / 8 : isBasic ? 60 + weight : weight))
     }
     if filesMax > 4 { actions.append((.create, 300)) }
+    if generator.percent(20) {
+      // Evicted bytes that are fetched, changed or cut off just before the power goes: too rare together by chance.
+      actions += [(.evict, 150), (.read, 100), (.rewrite, 150), (.truncate, 60), (.reopen, 60), (.powerCut, 30)]
+    }
     for fate in Fate.allCases where Bool.random(using: &generator) {
       fates.append((fate, Int.random(in: 1...100, using: &generator)))
     }

@@ -132,7 +132,9 @@ struct PowerCutTests {
       try synchronizeNamesAndReceipts(world)
       try cut(world, disk, meanwhile: { try world.stopReceiver() })
       try? file.close()
-      #expect(errorCode { _ = try Files.read(world.path("take")) } == EIO)
+      // What the disk still has may be read; what it has lost may not be read as anything else.
+      let there = try? Files.read(world.path("take"))
+      #expect(there == nil || there == bytes, "\(there?.count ?? 0) bytes, equal up to \(zip(there ?? [], bytes).prefix { $0 == $1 }.count)")
 
       try world.startReceiver()
       try eventually("the bytes are back") { (try? Files.read(world.path("take"))) == bytes }
@@ -241,8 +243,12 @@ struct PowerCutTests {
 
       let found = try Files.read(world.path("take"))
       #expect(found.count >= acknowledged, "seed \(seed)")
-      let difference = zip(found, bytes).enumerated().first { $1.0 != $1.1 }?.offset
-      #expect(difference == nil, "seed \(seed): what is lost is a suffix; \(acknowledged) acknowledged, \(found.count) found")
+      // Beyond what was acknowledged the disk's own file system may leave zeros, up to the end of a block.
+      let same = zip(found, bytes).prefix { $0 == $1 }.count
+      let isZeroedBlock = same >= acknowledged && found.count - same < 4_096 && found[same...].allSatisfy { $0 == 0 }
+      #expect(
+        same == found.count || isZeroedBlock,
+        "seed \(seed): what is lost is a suffix; \(acknowledged) acknowledged, \(found.count) found, equal up to \(same)")
       try world.waitUntilSynced("take", seconds: 30)
       #expect(try world.isIdentical("take"), "seed \(seed)")
     }

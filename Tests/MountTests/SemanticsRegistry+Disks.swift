@@ -41,7 +41,7 @@ extension SemanticsRegistry {
      [#"what the disk lost and the destination has comes back, and never goes there as zeros"#, #"power cuts at any moment lose nothing that was acknowledged"#]),
     (#"Bytes that an fsync covered are here."#,
      [#"what fsync returned for is there after a power cut, and arrives"#, #"power cuts at any moment lose nothing that was acknowledged"#]),
-    (#"Of what was appended without one, what the disk had not got is missing from the end."#,
+    (#"Of what was appended without one, what the disk had not got is missing from the end (its file system may fill the last block with zeros)."#,
      [#"power cuts at any moment lose nothing that was acknowledged"#]),
     (#"**What the destination has comes back.** A stored chunk whose bytes the disk has lost is fetched back and checked against its receipt; a recording that has become shorter is as long again as its stored chunks reach without a gap."#,
      [#"what the disk lost and the destination has comes back, and never goes there as zeros"#]),

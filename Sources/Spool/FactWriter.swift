@@ -41,6 +41,7 @@ struct FactWriter {
       try run(
         "UPDATE sessions SET is_synced = 1, failure = NULL, synced_at = ? WHERE number = ? AND revision = ?",
         [now, session.number, revision])
+      if db.changesCount > 0 { try run("DELETE FROM settings WHERE name = ?", ["doubted \(session.number)"]) }
       try run("DELETE FROM known_chunks WHERE session = ?", [session.number])
     case .failed(let session, let message):
       try run("UPDATE sessions SET failure = ? WHERE number = ?", [message, session.number])
@@ -54,6 +55,7 @@ struct FactWriter {
       try run("DELETE FROM known_chunks WHERE session = ?", [session.number])
       try run("DELETE FROM chunks WHERE session = ?", [session.number])
       try run("DELETE FROM remote_facts WHERE session = ?", [session.number])
+      try run("DELETE FROM settings WHERE name = ?", ["doubted \(session.number)"])
       try run("DELETE FROM truncations WHERE session = ?", [session.number])
       try run("DELETE FROM sessions WHERE number = ?", [session.number])
     case .pausedByUser(let isPaused):

@@ -14,11 +14,12 @@ extension Journal {
       return try [
         """
         SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
-        WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 1 ORDER BY c.at LIMIT ?
+        WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 1 AND s.number NOT IN \(Self.doubted) ORDER BY c.at LIMIT ?
         """,
         """
         SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
         WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 0 AND c.idx > 0 AND c.idx < s.stored_through - 1
+          AND s.number NOT IN \(Self.doubted)
         ORDER BY c.at LIMIT ?
         """,
       ].reduce(into: [ChunkID]()) { chunks, sql in
@@ -52,7 +53,7 @@ extension Journal {
   func evict(_ session: SessionID, _ indexes: [Int]) throws(JournalError) -> [Int] {
     let evicted = try write { db in
       let statement = try db.cachedStatement(
-        sql: "UPDATE chunks SET state = 3 WHERE session = ? AND idx = ? AND state = 2")
+        sql: "UPDATE chunks SET state = 3 WHERE session = ? AND idx = ? AND state = 2 AND session NOT IN \(Self.doubted)")
       return try indexes.filter { index in
         try statement.execute(arguments: [session.number, index])
         return db.changesCount > 0

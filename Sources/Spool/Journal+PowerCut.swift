@@ -36,6 +36,9 @@ extension Journal {
             SELECT session FROM chunks WHERE state = 2
               AND at > (SELECT MAX(at) FROM chunks WHERE state = 2) - ?)
           """, arguments: [writeBackSeconds])
+      // The cut may have taken receipts of later versions: what the destination has now is known when it confirms the whole.
+      try db.execute(
+        sql: "INSERT OR IGNORE INTO settings (name, value) SELECT 'doubted ' || number, '' FROM sessions WHERE is_synced = 0")
     }
     // Into the database file, so that a log that goes missing is noticed. A full disk may not take it.
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.passive) }
@@ -47,6 +50,10 @@ extension Journal {
       return Set(names.compactMap { Int64($0.dropFirst(10)).map { SessionID(number: $0) } })
     }
   }
+
+  /// SQL: sessions of which the destination may hold other bytes than the journal says, since a power cut; until they are
+  /// synced again nothing of them is evicted.
+  static let doubted = "(SELECT CAST(SUBSTR(name, 9) AS INTEGER) FROM settings WHERE name GLOB 'doubted *')"
 
   /// Recordings whose stored chunks have not all been compared with the disk since a power cut.
   public var uncheckedSessions: Set<SessionID> { unchecked.withLock { $0 } }

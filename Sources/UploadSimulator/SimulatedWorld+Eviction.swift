@@ -6,6 +6,9 @@ extension SimulatedWorld {
   /// What the evictor does with one recording: size and bytes synced, the journal durable, and only then the holes.
   func evict(_ session: SessionID) {
     guard var file = files[session], !journal.isFailing, !checker.forgetful.contains(session) else { return }
+    // Since a power cut the destination may hold other bytes than the journal says, until it has confirmed the whole.
+    if journal.rows.sessions[session]?.isSynced == true { doubted.remove(session) }
+    guard !doubted.contains(session) else { return }
     let candidates = evictable(file)
     guard !candidates.isEmpty else { return }
     file.sync()

@@ -57,6 +57,7 @@ extension SimulatedWorld {
     journal.cutPower(survivors: Int.random(in: 0...journal.unsyncedCount, using: &generator))
     for session in sessions {
       guard var file = files[session] else { continue }
+      if journal.rows.sessions[session]?.isSynced != true { doubted.insert(session) }
       // A new file whose folder was never synced may not be there at all.
       if file.syncedSize == 0, file.isDirty, generator.percent(10) {
         forget(session)

@@ -87,8 +87,7 @@ extension SimulatedWorld {
     guard var file = files[session] else { return }
     dropExcess(of: file)
     // A power cut may have taken bytes back, or what the journal said of later ones: chunk by chunk it is compared.
-    let wasOpen = journal.rows.sessions[session]?.isFinished != true
-    if file.isRolledBack, file.isDirty || wasOpen { checkDigests(of: file) }
+    if file.isRolledBack { checkDigests(of: file) }
     let row = journal.rows.sessions[session]
     file.tracker = tracker(of: &file, row)
     let isFinished = row?.isFinished == true && row?.size == file.size && file.tracker.isSealed

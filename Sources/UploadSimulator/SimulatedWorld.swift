@@ -33,6 +33,8 @@ final class SimulatedWorld {
   var receiverFullUntil = Instant(nanoseconds: 0)
 
   var journalFailsUntil = Instant(nanoseconds: 0)
+  /// Not synced when the power went, and not since: nothing of them is evicted.
+  var doubted: Set<SessionID> = []
   var diskFullUntil = Instant(nanoseconds: 0)
   /// Sectors that cannot be read for a while.
   var unreadable: (chunk: ChunkID, until: Instant)?

@@ -26,7 +26,7 @@ struct SimulationTests {
   }
 
   /// Each of them broke an invariant once: an unfair simulation or a wrong core.
-  @Test("seeds that found something once stay fixed", arguments: [113, 1_596, 2_317, 3_173, 25_675] as [UInt64])
+  @Test("seeds that found something once stay fixed", arguments: [113, 1_596, 2_317, 3_173, 20_095, 25_675] as [UInt64])
   func regression(seed: UInt64) {
     #expect(Simulation.run(seed: seed).violation == nil)
   }

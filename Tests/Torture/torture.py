@@ -126,6 +126,7 @@ def main():
         summary["result"] = "passed"
     except (Failure, OSError, subprocess.SubprocessError, KeyboardInterrupt) as failure:
         print(f"torture: FAILED after {time.monotonic() - begun:.1f} s: {failure}\n"
+              f"torture: the latest faults: {', '.join(world.latest)}\n"
               f"torture: logs, spool, receiver and shadows are kept in {world.folder}", file=sys.stderr, flush=True)
     failed = summary["result"] == "failed"
     clean_up(world, keep=failed)

@@ -1,5 +1,5 @@
 """The programs under torture: a receiver, a proxy in front of it, and a mount; and what kills them."""
-import contextlib, os, signal, socket, subprocess, threading, time
+import collections, contextlib, os, signal, socket, subprocess, threading, time
 from proxy import Proxy
 from room import Room
 
@@ -47,6 +47,8 @@ class World:
         # Set from before the whole mount is killed until it is there again; then the generation is one more.
         self.dying, self.stopping, self.generation = threading.Event(), threading.Event(), 0
         self.failures, self.kills = [], {}
+        # The latest of what was done, for whoever looks why it failed.
+        self.begun, self.latest = time.monotonic(), collections.deque(maxlen=8)
         self.receiver_away_until = 0.0
         self.room = Room(self)
 
@@ -100,9 +102,10 @@ class World:
     # -- kills
     def count(self, kind):
         self.kills[kind] = self.kills.get(kind, 0) + 1
+        self.latest.append(f"{time.monotonic() - self.begun:.1f} s {kind}")
 
     def worker(self):
-        """nil while there is none."""
+        """None while there is none."""
         with contextlib.suppress(OSError):
             children = open(f"/proc/{self.mount.pid}/task/{self.mount.pid}/children").read().split()
             return int(children[0]) if children else None
@@ -113,11 +116,20 @@ class World:
                 os.kill(worker, signal.SIGKILL)
                 self.count("worker")
 
+    def serving_worker(self):
+        """The worker, if it answers. One that was killed a moment ago may still be listed, but another answers then."""
+        worker = self.worker()
+        os.statvfs(self.mnt)
+        return worker if worker == self.worker() else None
+
     def kill_mount(self, supervisor_first):
         """Supervisor and worker, at once or the supervisor some time before; all recorders then see a dead mount."""
         self.check_mount()
         worker = self.worker()
         if supervisor_first:
+            # Nobody replaces a worker any more from now on, so a dead one would be the mount's end before its time.
+            worker = wait_for("a worker serves", self.serving_worker)
+            self.count("supervisor")
             self.mount.kill()
             self.mount.wait()
             time.sleep(0.5)  # The worker goes on serving without one: that is what this is about.

@@ -41,7 +41,10 @@ struct FactWriter {
       try run(
         "UPDATE sessions SET is_synced = 1, failure = NULL, synced_at = ? WHERE number = ? AND revision = ?",
         [now, session.number, revision])
-      if db.changesCount > 0 { try run("DELETE FROM settings WHERE name = ?", ["doubted \(session.number)"]) }
+      if db.changesCount > 0 {
+        try run("DELETE FROM settings WHERE name = ?", ["doubted \(session.number)"])
+        try adoptDigest(of: session)
+      }
       try run("DELETE FROM known_chunks WHERE session = ?", [session.number])
     case .failed(let session, let message):
       try run("UPDATE sessions SET failure = ? WHERE number = ?", [message, session.number])
@@ -61,6 +64,15 @@ struct FactWriter {
     case .pausedByUser(let isPaused):
       try run("INSERT OR REPLACE INTO settings (name, value) VALUES ('paused', ?)", [isPaused ? "1" : "0"])
     }
+  }
+
+  /// The digest of the only chunk is the recording's: small files need not be read again for it.
+  private func adoptDigest(of session: SessionID) throws {
+    try run(
+      """
+      UPDATE sessions SET sha256 = (SELECT digest FROM chunks WHERE session = ?1 AND idx = 0)
+      WHERE number = ?1 AND size BETWEEN 1 AND \(ChunkLayout.chunkBytes)
+      """, [session.number])
   }
 
   private func run(_ sql: String, _ arguments: StatementArguments) throws {

@@ -55,6 +55,27 @@ struct JournalTests {
     }
   }
 
+  @Test("a synced recording of one chunk has that chunk's digest; a longer one waits for its own")
+  func digestOfOneChunk() throws {
+    try withJournal { journal in
+      try journal.record([.sealed(Self.chunk(0), .first, bytes: 5), .stored(Self.chunk(0), .first, digest(4))])
+      let revision = try #require(try journal.session(Self.session)).revision
+      try journal.record([.finished(Self.session, size: 5), .synced(Self.session, revision: revision + 1)])
+      #expect(try journal.session(Self.session)?.sha256 == nil)
+
+      try journal.record([.synced(Self.session, revision: revision)])
+      #expect(try journal.session(Self.session)?.sha256 == digest(4).bytes)
+    }
+    try withJournal { journal in
+      try storeTwo(journal)
+      try journal.record([.stored(Self.chunk(2), .first, digest(2)), .finished(Self.session, size: Int64(2 * mebibyte + 5))])
+      let revision = try #require(try journal.session(Self.session)).revision
+      try journal.record([.synced(Self.session, revision: revision)])
+      #expect(try journal.session(Self.session)?.isSynced == true)
+      #expect(try journal.session(Self.session)?.sha256 == nil)
+    }
+  }
+
   @Test("every fact may be recorded twice")
   func idempotence() throws {
     try withJournal { journal in

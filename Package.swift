@@ -55,7 +55,7 @@ let package = Package(
     .target(
       name: "Receiver",
       dependencies: [
-        "UploadProtocol", "CLinux",
+        "UploadProtocol", "CLinux", "Zstd",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -91,7 +91,7 @@ let package = Package(
     .target(
       name: "CurlTransport",
       dependencies: [
-        "UploadCore", "UploadProtocol", "S3Protocol", "CCurl", "CLinux",
+        "UploadCore", "UploadProtocol", "S3Protocol", "CCurl", "CLinux", "Zstd",
         .product(name: "Crypto", package: "swift-crypto"),
       ],
       swiftSettings: common),
@@ -114,10 +114,13 @@ let package = Package(
       dependencies: ["CFuse", "CLinux", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: common),
 
+    .target(name: "Zstd", dependencies: ["CZstd"], swiftSettings: common),
+
     // Level 0: words both sides share, and the C border.
     .target(name: "UploadProtocol", swiftSettings: pure),
     .systemLibrary(name: "CFuse", pkgConfig: "fuse3", providers: [.apt(["libfuse3-dev"])]),
     .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "CLinux"),
 
     // Tests, and what only tests need.
@@ -135,11 +138,12 @@ let package = Package(
       ], swiftSettings: common),
     .testTarget(
       name: "CurlTransportTests",
-      dependencies: ["CurlTransport", "S3Protocol", "CCurl", "FaultyServer", "UploadCore", "UploadProtocol"], swiftSettings: common),
+      dependencies: ["CurlTransport", "S3Protocol", "CCurl", "FaultyServer", "UploadCore", "UploadProtocol", "Zstd"],
+      swiftSettings: common),
     .testTarget(
       name: "ReceiverTests",
       dependencies: [
-        "Receiver", "UploadProtocol", "CLinux",
+        "Receiver", "UploadProtocol", "CLinux", "Zstd",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdTesting", package: "hummingbird"),
         .product(name: "GRDB", package: "GRDB.swift"),

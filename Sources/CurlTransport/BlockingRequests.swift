@@ -17,8 +17,7 @@ package final class BlockingRequests: Sendable {
   /// GETs an address of the destination, with its token.
   /// - Parameter path: from the destination's base on, with its leading slash.
   package func get(_ path: String) throws(FetchError) -> HTTPAnswer {
-    let authorization = destination.token.map { ["Authorization: Bearer \($0)"] } ?? []
-    return try client.answer(
-      to: HTTPRequest(.get, destination.baseURL + path, headers: authorization, stallTimeout: stallTimeout))
+    try client.answer(
+      to: HTTPRequest(.get, destination.baseURL + path, headers: destination.token.header, stallTimeout: stallTimeout))
   }
 }

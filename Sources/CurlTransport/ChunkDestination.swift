@@ -8,16 +8,27 @@ public struct ChunkDestination: Sendable {
   public let device: String
   /// Our own random id: once a session has one, only it may write to that session.
   public let writer: String
-  /// Sent as a bearer token; nil: none.
-  public let token: String?
+  let token: BearerToken
   /// PEM file with the authorities to trust in place of the system's; nil: the system's.
   public let caFile: String?
+  /// How chunks travel.
+  public var compresses = Compression.none
   /// Bypasses a proxy named in the environment when the receiver is on this machine.
   let noProxy: String?
 
+  public enum Compression: Sendable {
+    case none
+    /// Those that get smaller by it, and only to a receiver that takes them.
+    case zstd
+  }
+
+  /// - Parameters:
+  ///   - token: sent as a bearer token; nil: none.
+  ///   - rereadToken: what it is now, if it can be replaced while we run.
   /// - Throws: `DestinationError` saying which part cannot be used and why.
   public init(
-    baseURL: String, device: String, writer: String, token: String? = nil, caFile: String? = nil
+    baseURL: String, device: String, writer: String, token: String? = nil, caFile: String? = nil,
+    rereadToken: @escaping @Sendable () -> String? = { nil }
   ) throws(DestinationError) {
     let host = try Self.host(of: baseURL)
     guard !device.isEmpty else { throw .emptyDevice }
@@ -28,7 +39,7 @@ public struct ChunkDestination: Sendable {
     self.baseURL = String(address)
     self.device = device
     self.writer = writer
-    self.token = token
+    self.token = BearerToken(token, reread: rereadToken)
     self.caFile = caFile
     self.noProxy = ["localhost", "127.0.0.1", "[::1]"].contains(host) ? "*" : nil
   }
@@ -59,7 +70,7 @@ public struct ChunkDestination: Sendable {
   }
 
   /// Visible ASCII only, so that nothing can add a header line; at most 4 KiB, half of what servers take for all headers.
-  private static func isHeaderText(_ text: String) -> Bool {
+  static func isHeaderText(_ text: String) -> Bool {
     1...4_096 ~= text.utf8.count && text.utf8.allSatisfy { 0x21...0x7e ~= $0 }
   }
 }

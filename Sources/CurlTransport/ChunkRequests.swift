@@ -12,7 +12,8 @@ package struct ChunkRequests {
     self.uploadTimeout = uploadTimeout
   }
 
-  package func request(for payload: UploadPayload, bytesPerSecondMax: Int?) -> HTTPRequest {
+  /// - Parameter frame: what a chunk was compressed to; nil: it travels as it is.
+  package func request(for payload: UploadPayload, frame: [UInt8]? = nil, bytesPerSecondMax: Int?) -> HTTPRequest {
     switch payload {
     case .announce(let announcement):
       HTTPRequest(
@@ -20,8 +21,8 @@ package struct ChunkRequests {
         body: body(of: announcement), stallTimeout: uploadTimeout)
     case .chunk(let chunk):
       HTTPRequest(
-        .post, address(Routes.chunk), headers: headers(fields(of: chunk)), body: RequestBody(bytes: chunk.bytes),
-        stallTimeout: uploadTimeout, bytesPerSecondMax: bytesPerSecondMax)
+        .post, address(Routes.chunk), headers: headers(fields(of: chunk) + (frame == nil ? [] : ["Content-Encoding: zstd"])),
+        body: RequestBody(bytes: frame ?? chunk.bytes), stallTimeout: uploadTimeout, bytesPerSecondMax: bytesPerSecondMax)
     case .complete(let manifest):
       HTTPRequest(
         .post, address(Routes.sessions, manifest.session.description, "complete"), headers: headers(json),
@@ -64,8 +65,7 @@ package struct ChunkRequests {
   }
 
   private func headers(_ own: [String]) -> [String] {
-    let authorization = destination.token.map { ["Authorization: Bearer \($0)"] } ?? []
-    return own + ["\(HeaderName.writer): \(destination.writer)"] + authorization
+    own + ["\(HeaderName.writer): \(destination.writer)"] + destination.token.header
   }
 
   // MARK: JSON bodies

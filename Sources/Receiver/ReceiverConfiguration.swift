@@ -40,7 +40,7 @@ public struct ReceiverConfiguration: Sendable {
   public struct Limits: Sendable {
     /// Open connections; more wait in the kernel's backlog.
     public var connectionsMax = 256
-    /// Chunk bodies in memory at once, 1 MiB each; more are answered 503. Twice what sixteen usual clients send.
+    /// Chunk bodies in memory at once, 1 MiB each (2 MiB of a compressed one); more are answered 503. Twice what sixteen usual clients send.
     public var bodiesMax = 32
     /// Bytes of an announcement: a path of 4,096 bytes and 64 KiB of metadata in JSON.
     public var announcementBytesMax = 128 << 10

@@ -15,6 +15,10 @@ public enum ReceiverError: Error, Sendable, Equatable {
   case incomplete(missing: [Int])
   case otherWriter
   case tooLarge(bytesMax: Int)
+  /// The body is compressed in a way that this address does not take.
+  case unknownEncoding
+  /// The body cannot be decompressed.
+  case badEncoding(String)
   /// Too much at once; try again after so many seconds.
   case busy(retryAfterSeconds: Int)
   case stopping
@@ -44,13 +48,13 @@ extension ReceiverError {
 
   var status: HTTPResponse.Status {
     switch self {
-    case .badSession, .badIndex, .badVersion, .badDigest, .badPath, .badBody, .digestMismatch: .badRequest
+    case .badSession, .badIndex, .badVersion, .badDigest, .badPath, .badBody, .digestMismatch, .badEncoding: .badRequest
     case .unauthorized: .unauthorized
     case .foreignOrigin, .finalUpload: .forbidden
     case .unknownSession, .notFound: .notFound
     case .gone: .gone
     case .tusVersion: .preconditionFailed
-    case .contentType: .unsupportedMediaType
+    case .contentType, .unknownEncoding: .unsupportedMediaType
     case .locked: HTTPResponse.Status(code: 423, reasonPhrase: "Locked")
     case .checksumMismatch: HTTPResponse.Status(code: 460, reasonPhrase: "Checksum Mismatch")
     case .methodNotAllowed: .methodNotAllowed
@@ -80,6 +84,8 @@ extension ReceiverError {
     case .incomplete: "incomplete"
     case .otherWriter: "other_writer"
     case .tooLarge: "too_large"
+    case .unknownEncoding: "content_encoding"
+    case .badEncoding: "bad_encoding"
     case .busy: "busy"
     case .stopping: "stopping"
     case .full: "full"
@@ -123,6 +129,8 @@ extension ReceiverError: CustomStringConvertible {
       "\(missing.count) or more chunks are missing or differ; send them and complete again."
     case .otherWriter: "The session belongs to another client."
     case .tooLarge(let limit): "The body is larger than the limit of \(limit) bytes."
+    case .unknownEncoding: "Chunks may be compressed with zstd; no other Content-Encoding is taken, and elsewhere none."
+    case .badEncoding(let reason): "The body is not the zstd that Content-Encoding promises: \(reason)."
     case .busy: "The receiver has as much to do as it may; try again later."
     case .stopping: "The receiver is stopping; try again later."
     case .full: "There is no space left for this; what was acknowledged is unharmed."

@@ -101,7 +101,7 @@ public struct RemoteFact: Sendable, Hashable {
 
 /// How one transfer ended. Which HTTP status or network error becomes which case is one table in the transport.
 public enum TransferOutcome: Sendable, Equatable {
-  /// The destination's receipt for these very bytes.
+  /// The destination's receipt for these very bytes. `bytes`: those that travelled, fewer when they were compressed.
   case stored(ChunkVersion, ChunkDigest, bytes: Int)
   /// The destination holds these chunks of the run (or of the completion) that was sent, durably.
   case runStored([StoredChunk], [RemoteFact])

@@ -116,6 +116,7 @@ struct MountConfigurationTests {
     #expect(complaint([.chunkSize: "2M"])?.hasPrefix("--chunk-size: only 1MiB is possible") == true)
     #expect(complaint([.retryInitial: "90"]) == "--retry-initial: --retry-initial must not be longer than --retry-max")
     #expect(complaint([.mountOptions: "allow_other,fly"])?.hasPrefix("-o: \"fly\" is not a mount option") == true)
+    #expect(complaint([.compress: "zstd"])?.hasPrefix("--compress: only a receiver at http") == true)
     #expect(complaint([.s3Endpoint: "http://minio:9000"])?.contains("belongs to a destination s3://") == true)
   }
 

@@ -14,14 +14,17 @@ struct Harness {
 
   init(
     _ url: String, parallel: Int = 4, uploadTimeout: Span = .seconds(20), token: String? = "secret",
-    caFile: String? = nil
+    caFile: String? = nil, compresses: ChunkDestination.Compression = .none,
+    onUncompressed: @escaping (String) -> Void = { _ in }
   ) throws {
-    let destination = try ChunkDestination(
+    var destination = try ChunkDestination(
       baseURL: url, device: "camera", writer: "writer-1", token: token, caFile: caFile)
+    destination.compresses = compresses
     var policy = UploadPolicy()
     policy.parallel = parallel
     policy.uploadTimeout = uploadTimeout
-    transport = try CurlTransport(destination: destination, policy: policy, clock: clock)
+    transport = try CurlTransport(
+      destination: destination, policy: policy, clock: clock, onUncompressed: onUncompressed)
   }
 
   /// Sends `payload` and waits for its outcome.

@@ -59,7 +59,8 @@ package struct TusDestination: ConversingDestination {
   }
 
   private func probe() -> ConversationStep {
-    .send(requests.options()) { [memory, server] result in
+    server.token.refresh()
+    return .send(requests.options()) { [memory, server] result in
       guard case .answered(let answer) = result, 200...204 ~= answer.status else {
         return .end(TusOutcomes.outcome(of: result, "OPTIONS", at: server.creationURL))
       }

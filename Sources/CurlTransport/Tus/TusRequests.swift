@@ -58,7 +58,7 @@ struct TusRequests {
   }
 
   private var common: [String] { ["Tus-Resumable: 1.0.0"] + authorization }
-  private var authorization: [String] { server.token.map { ["Authorization: Bearer \($0)"] } ?? [] }
+  private var authorization: [String] { server.token.header }
 
   private func post(_ headers: [String], patience: Span? = nil) -> HTTPRequest {
     HTTPRequest(

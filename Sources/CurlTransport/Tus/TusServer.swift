@@ -4,8 +4,7 @@ package import UploadCore
 package struct TusServer: Sendable {
   /// Address at which uploads are created, with its slash.
   package let creationURL: String
-  /// Sent as a bearer token; nil: none.
-  package let token: String?
+  let token: BearerToken
   package let caFile: String?
   package let noProxy: String?
   /// Our name there, in the metadata.

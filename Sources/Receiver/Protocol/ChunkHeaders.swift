@@ -19,6 +19,7 @@ struct ChunkHeaders: Sendable {
   /// nil when the client sent no digest that this receiver knows.
   let digest: [UInt8]?
   let writer: String?
+  let encoding: ContentEncoding
 
   init(_ headers: HTTPFields) throws(ReceiverError) {
     guard let session = headers[.session].flatMap({ SessionName($0) }) else { throw .badSession }
@@ -32,6 +33,7 @@ struct ChunkHeaders: Sendable {
     self.version = version
     digest = try headers[.contentDigest].flatMap { text throws(ReceiverError) in try Self.digest(text) }
     writer = try Writer.check(headers[.uploadWriter])
+    encoding = try ContentEncoding(headers)
   }
 
   /// Decimal digits only: no sign, no spaces, no more than 10 of them.

@@ -48,13 +48,14 @@ struct Dispatcher: HTTPResponder {
       try request.allow([.get, .head])
       return Reply.json(["status": "ok"])
     }
-    if TusEndpoint.owns(path), request.method == .options { return tus.options() }
+    if TusEndpoint.owns(path), request.method == .options, verdict != .wrong { return tus.options() }
     guard verdict == .allowed else { throw .unauthorized }
-    if TusEndpoint.owns(path) { return try await tus.answer(request, channel) }
     if path == Routes.chunk {
       try request.allow([.post])
       return try await chunks.store(request)
     }
+    guard try ContentEncoding(request.headers) == .identity else { throw .unknownEncoding }
+    if TusEndpoint.owns(path) { return try await tus.answer(request, channel) }
     if path == Routes.recordings || path == Routes.recordings + "/" {
       try request.allow([.get, .head])
       return try await recordings.list(request)

@@ -16,6 +16,7 @@ enum Reply {
     if case .incomplete(let missing) = error { body.missing = missing }
     var response = json(body, status: error.status)
     if let seconds = error.retryAfterSeconds { response.headers[.retryAfter] = String(seconds) }
+    if error == .unknownEncoding { response.headers[.acceptEncoding] = ContentEncoding.zstd.rawValue }
     if error == .unauthorized { response.headers[.wwwAuthenticate] = "Bearer" }
     if case .methodNotAllowed(let allowed) = error { response.headers[.allow] = allowed }
     return response

@@ -88,6 +88,11 @@ package struct MountConfigurationReader {
 
   private func readConnection(into configuration: inout MountConfiguration) throws(CommandFailure) {
     if let word: MountConfiguration.Compression = try word(.compress) { configuration.compression = word }
+    if configuration.compression != .none {
+      guard case .receiver = configuration.destination else {
+        throw complaint(settings[.compress], "only a receiver at http:// or https:// takes compressed chunks: leave it out")
+      }
+    }
     configuration.caFile = try path(.caFile)
     if let file = try path(.tokenFile) {
       configuration.tokenFile = file

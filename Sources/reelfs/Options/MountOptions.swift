@@ -55,7 +55,7 @@ package struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A partial last chunk is sent after so long. Default: 10.", valueName: "time"))
   var maxLag: String?
 
-  @Option(help: ArgumentHelp("zstd or none. Default: none.", valueName: "method"))
+  @Option(help: ArgumentHelp("Chunks on their way to a receiver: zstd or none. Default: none.", valueName: "method"))
   var compress: String?
 
   @Option(help: ArgumentHelp("This machine's name at the destination. Default: the host name.", valueName: "name"))

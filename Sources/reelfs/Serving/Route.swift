@@ -17,10 +17,14 @@ enum Route: Sendable {
     func server(_ address: String) throws -> ChunkDestination {
       try ChunkDestination(
         baseURL: address, device: configuration.device, writer: try state.writerID(), token: configuration.token,
-        caFile: configuration.caFile)
+        caFile: configuration.caFile,
+        rereadToken: { [file = configuration.tokenFile] in file.flatMap { try? TokenFile.read($0) } })
     }
     switch configuration.destination {
-    case .receiver, .embedded: self = .receiver(try server(baseURL))
+    case .receiver, .embedded:
+      var receiver = try server(baseURL)
+      if configuration.compression == .zstd { receiver.compresses = .zstd }
+      self = .receiver(receiver)
     case .tus(let address): self = .tus(TusServer(try server(address.description)))
     case .s3(let bucket, let prefix, let endpoint):
       self = .s3(

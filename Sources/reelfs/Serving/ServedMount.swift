@@ -17,7 +17,6 @@ struct ServedMount {
   init(_ configuration: MountConfiguration) throws(CommandFailure) {
     self.configuration = configuration
     receiverPort = if case .embedded = configuration.destination { try Self.freePort() } else { 0 }
-    if configuration.compression != .none { throw CommandFailure("--compress zstd is not built yet: leave it out") }
     if configuration.propagatesDeletes { throw CommandFailure("--propagate-deletes is not built yet: leave it out") }
   }
 

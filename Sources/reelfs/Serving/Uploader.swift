@@ -127,7 +127,8 @@ final class Uploader: Sendable {
     switch route {
     case .receiver(let destination):
       let transport = try CurlTransport(
-        destination: destination, policy: policy, clock: spool.clock, onListed: { [spool] in spool.learn($0, $1) })
+        destination: destination, policy: policy, clock: spool.clock, onListed: { [spool] in spool.learn($0, $1) },
+        onUncompressed: { Terminal.complain($0) })
       wake.set(transport.wakeHandle.wake)
       try upload(SpoolSource(spool: spool), transport)
     case .folder(let store):

@@ -120,6 +120,9 @@ package enum OutcomeTable {
     case (413, nil): return .rejected("bodies of a chunk's size are refused: \(words)")
     case (429, _): return .throttled(words, after: delay)
     case (503, _) where delay != nil: return .throttled(words, after: delay)
+    // A proxy found nobody behind it.
+    case (502, _) where delay == nil, (504, _) where delay == nil:
+      return .unreachable("the proxy at \(address) does not reach the receiver (\(answer.status))")
     case (500..., _): return .retryable("\(address) answered \(answer.status): \(words)", after: delay)
     case (400..., _): return .rejected(words)
     default: return .retryable("\(address) answered \(answer.status)", after: nil)

@@ -10,8 +10,7 @@ public struct UploadPolicy: Sendable, Equatable {
   public var maxConsecutiveFailures = 10
   /// Between probes while offline.
   public var connectionCheckInterval = Span.seconds(5)
-  /// Between probes while blocked (credentials, address): slow, because only a person mends it. A destination that is full
-  /// is tried every `retryMax`.
+  /// Between probes while blocked (credentials, address, no room): `retryMax`, but never more than this.
   public var blockedCheckInterval = Span.seconds(900)
   /// A Retry-After is honoured up to this.
   public var retryAfterMax = Span.seconds(3600)

@@ -122,9 +122,9 @@ extension UploadScheduler {
       connection.nextProbe = nil
     }
     guard connection.probe == nil, connection.nextProbe == nil else { return }
-    // Credentials and addresses wait for a person who then says `reelfs retry`; a disk is cleared by whoever cares for it,
-    // and nobody there knows of us. One request in a minute costs nothing.
-    connection.nextProbe = now + (reason == .full ? min(policy.retryMax, policy.blockedCheckInterval) : policy.blockedCheckInterval)
+    // Whoever mends it (a disk, a bucket, a key) need not know of us: it goes on by itself. One small request in a minute
+    // costs nothing.
+    connection.nextProbe = now + min(policy.retryMax, policy.blockedCheckInterval)
   }
 
   /// Nobody was there: the failures were not the sessions' own, so none of them has to wait longer for it.

@@ -99,7 +99,7 @@ struct RefusalTests {
     #expect(isBlocked(outcome(410, "", chunk), .configuration))
   }
 
-  @Test("passing faults are tried again", arguments: [408, 425, 500, 502, 503, 504])
+  @Test("passing faults are tried again", arguments: [408, 425, 500, 503, 520])
   func passing(status: Int) {
     for payload in everyPayload {
       guard case .retryable(_, nil) = outcome(status, "", payload) else {
@@ -107,6 +107,11 @@ struct RefusalTests {
         continue
       }
     }
+  }
+
+  @Test("a proxy that finds nobody behind it is as good as nobody there", arguments: [502, 504])
+  func gateway(status: Int) {
+    for payload in everyPayload { #expect(outcome(status, "<h1>Bad Gateway</h1>", payload).isUnreachable) }
   }
 
   @Test("Retry-After goes along with whatever passes", arguments: [408, 425, 500, 502, 504])

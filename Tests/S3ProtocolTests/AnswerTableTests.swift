@@ -29,8 +29,8 @@ struct AnswerTableTests {
     (301, S3Meaning.misconfigured), (307, .transient), (400, .rejected), (401, .credentialsRefused),
     (403, .credentialsRefused), (402, .full), (404, .misconfigured), (405, .unsupported), (407, .credentialsRefused),
     (408, .transient), (409, .conflict), (412, .objectChanged), (413, .rejected), (416, .objectChanged),
-    (418, .rejected), (429, .throttled), (500, .transient), (501, .unsupported), (502, .transient), (503, .throttled),
-    (504, .transient), (507, .full), (599, .transient),
+    (418, .rejected), (429, .throttled), (500, .transient), (501, .unsupported), (502, .unreachable), (503, .throttled),
+    (504, .unreachable), (507, .full), (599, .transient),
   ])
   func statuses(status: Int, meaning: S3Meaning) {
     let refusal = S3AnswerTable.refusal(of: xml("<html>nginx</html>", status: status), to: .uploadPart, at: takes)

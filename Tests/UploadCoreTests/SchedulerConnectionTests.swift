@@ -162,7 +162,7 @@ struct SchedulerConnectionTests {
     harness.end(transfer, .blocked(.credentials, "401"))
     #expect(notices(harness.effects) == [.uploadPaused("401")])
     #expect(harness.scheduler.summary.connection == .blocked(.credentials, "401"))
-    harness.pass(.seconds(899))
+    harness.pass(.seconds(59))
     #expect(starts(harness.effects).isEmpty)
     harness.pass(.seconds(1))
     let probe = try #require(starts(harness.effects).first)

@@ -9,6 +9,8 @@ enum S3Outcomes {
     switch refusal.meaning {
     case .transient, .conflict, .partsDisagree, .uploadGone, .perhapsCompleted, .objectMissing, .objectChanged:
       return .retryable(words, after: after)
+    case .unreachable where after == nil: return .unreachable(words)
+    case .unreachable: return .retryable(words, after: after)
     case .throttled: return .throttled(words, after: after)
     case .clockSkewed, .wrongRegion, .misconfigured, .unsupported: return .blocked(.configuration, words)
     case .credentialsRefused: return .blocked(.credentials, words)

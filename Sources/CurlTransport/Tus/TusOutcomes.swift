@@ -27,6 +27,9 @@ enum TusOutcomes {
     case 429: return .throttled(words, after: delay)
     case 460: return .corrupted("the bytes arrived damaged: \(words)")
     case 503 where delay != nil: return .throttled(words, after: delay)
+    // A proxy found nobody behind it.
+    case 502 where delay == nil, 504 where delay == nil:
+      return .unreachable("the proxy at \(address) does not reach the tus server (\(answer.status))")
     case 500...: return .retryable("\(address) answered \(answer.status): \(words)", after: delay)
     default: return .rejected("\(address) refuses \(what) (\(answer.status)): \(words)")
     }

@@ -55,7 +55,7 @@ package enum S3AnswerTable {
     case "ExpiredToken", "TokenRefreshRequired", "InvalidToken":
       (.credentialsRefused, "the session token has expired or is not valid; get new temporary keys")
     case "QuotaExceeded", "ServiceQuotaExceeded", "InsufficientCapacity", "InsufficientStorage", "StorageFull",
-      "XMinioStorageFull":
+      "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded":
       (.full, "the bucket \(refused.bucket) is full; free space there or raise its quota")
     case let code where code.hasPrefix("KMS."):
       (.misconfigured, "the key that encrypts the bucket \(refused.bucket) cannot be used; check it in KMS")
@@ -88,6 +88,9 @@ package enum S3AnswerTable {
       (.damaged, "the bytes arrived damaged at \(refused.host)")
     case "ConditionalRequestConflict":
       (.conflict, "another request changed the object meanwhile, so the upload begins anew")
+    // No store's limit is below the 64 MiB of the largest usual part: Swift says this of a bucket's quota.
+    case "EntityTooLarge" where refused.operation == .putObject || refused.operation == .uploadPart:
+      (.full, "\(refused.host) takes no more into the bucket \(refused.bucket); free space there or raise its quota")
     case "EntityTooLarge":
       (.rejected, "\(refused.host) takes no object or part of this size")
     case "InvalidRequest" where refused.status == 412: (.objectChanged, "an object of this name is there already")
@@ -133,6 +136,7 @@ package enum S3AnswerTable {
     case 413: (.rejected, "a proxy before \(refused.host) takes no body of this size; raise its limit")
     case 416: (.objectChanged, "the object at \(refused.host) is shorter than expected")
     case 429: (.throttled, "\(refused.host) asks to slow down")
+    case 502, 504: (.unreachable, "the proxy at \(refused.host) does not reach the store (\(refused.status))")
     case 503: (.throttled, "\(refused.host) is not available")
     case 500...: (.transient, "\(refused.host) answered \(refused.status)")
     default: (.rejected, "\(refused.host) answered \(refused.status)")

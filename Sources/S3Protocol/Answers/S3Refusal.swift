@@ -2,6 +2,8 @@
 package enum S3Meaning: Sendable, Equatable {
   // Wait and send again.
   case transient
+  /// A proxy found nobody behind it.
+  case unreachable
   /// The same, and less of it at once.
   case throttled
   /// Our clock is wrong by more than 15 minutes: take `S3Answer.serverTime`, sign again, once.

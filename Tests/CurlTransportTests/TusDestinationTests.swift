@@ -183,6 +183,25 @@ struct TusDestinationTests {
     #expect(talk.sent.last?.url == url)
   }
 
+  @Test("a synced recording's new name is told to our receiver, and to nobody else: tus has no words for it")
+  func renamedAfterSync() throws {
+    let talk = try TusTalk(chunks: 8, appended: 8, isFinished: true)
+    (talk.isSynced, talk.facts["tus.final"]) = (true, "8 \(talk.base)whole")
+    let announced = TransferOutcome.announced(TusTalk.announcement.facts)
+    #expect(try talk.announce([]) == announced)
+
+    try talk.probe(and: ",reelfs-metadata")
+    for answer in [TusTalk.Scripted.answer(204), .answer(404), .answer(410)] {
+      #expect(try talk.announce([answer]) == announced)
+      #expect(talk.sent.map(\.method) == [.put] && talk.sent.last?.url == talk.base + "whole")
+      #expect(talk.header("Upload-Metadata")?.contains("relativePath dGFrZXMvb25lLndhdg==") == true)
+    }
+    guard case .retryable = try talk.announce([.answer(500)]) else {
+      Issue.record("a failure counts as told")
+      return
+    }
+  }
+
   @Test("a server that defers lengths in name only is taken for one that does not, also after it is asked again")
   func defersInNameOnly() throws {
     let talk = try TusTalk(chunks: 8)

@@ -32,6 +32,7 @@ final class TusTalk {
   var facts: [String: String]
   var versions: [UInt32]
   var isFinished: Bool
+  var isSynced = false
   /// Of the last conversation.
   private(set) var sent: [HTTPRequest] = []
   private(set) var geometry: TransferGeometry?
@@ -46,8 +47,8 @@ final class TusTalk {
     try probe()
   }
 
-  func probe() throws {
-    let offered = "creation,creation-defer-length,concatenation,termination,checksum"
+  func probe(and extensions: String = "") throws {
+    let offered = "creation,creation-defer-length,concatenation,termination,checksum" + extensions
     let headers = ["tus-version": "1.0.0", "tus-extension": offered, "tus-checksum-algorithm": "sha1,sha256"]
     #expect(try converse(.probe, [.answer(204, headers, words: "")]) == .reachable)
   }
@@ -94,7 +95,7 @@ final class TusTalk {
     }
     let payload = SessionExchange(
       request: request, announcement: Self.announcement, revision: 9,
-      size: Int64(versions.count * ChunkLayout.chunkBytes), isFinished: isFinished, remote: facts,
+      size: Int64(versions.count * ChunkLayout.chunkBytes), isFinished: isFinished, isSynced: isSynced, remote: facts,
       rows: { range throws(SourceError) in rows(range) },
       read: { range throws(SourceError) in
         RunSnapshot(

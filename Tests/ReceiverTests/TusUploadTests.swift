@@ -22,8 +22,9 @@ struct TusUploadTests {
         #expect(answer.number("Tus-Max-Size") == 10_000_000 << 20)
         #expect(
           answer.value("Tus-Extension")
-            == "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration,concatenation")
+            == "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration,concatenation,reelfs-metadata")
       }
+      #expect(try await uploader.send(.options, "/files/", ["Authorization": "Bearer wrong"]).status == 401)
       let refused = try await uploader.tus(.post, "/files/", ["Upload-Length": "1"])
       #expect(refused.status == 401)
       #expect(refused.value("Tus-Resumable") == "1.0.0")
@@ -51,6 +52,43 @@ struct TusUploadTests {
     }
     #expect(folder.bytes("recordings/tus/take.wav") == recording)
     #expect(try verify().isSound)
+  }
+
+  @Test("PUT gives an upload other metadata, and its recording another name, before and after it is whole")
+  func renamed() async throws {
+    @Sendable func named(_ name: String) -> [String: String] { ["Upload-Metadata": "filename \(base64(name))"] }
+    try await withReceiver(on: folder) { uploader async throws in
+      let url = try await uploader.create(5, named: "first.wav")
+      #expect(try await uploader.tus(.put, url, named("second.wav")).status == 204)
+      #expect(try await uploader.patch(url, at: 0, Array("bytes".utf8)).status == 204)
+      #expect(folder.bytes("recordings/tus/second.wav") == Array("bytes".utf8))
+
+      for _ in 0..<2 { #expect(try await uploader.tus(.put, url, named("day/third.wav")).status == 204) }
+
+      #expect(folder.bytes("recordings/tus/day/third.wav") == Array("bytes".utf8))
+      #expect(!folder.exists("recordings/tus/second.wav"))
+      #expect(try await uploader.tus(.head, url).value("Upload-Metadata") == named("day/third.wav")["Upload-Metadata"])
+    }
+    #expect(try verify().isSound)
+  }
+
+  @Test("a name that another recording has is not taken by renaming, and parts have no name")
+  func renamedOver() async throws {
+    try await withReceiver(on: folder) { uploader async throws in
+      let other = try await uploader.create(1, named: "theirs.wav")
+      #expect(try await uploader.patch(other, at: 0, [1]).status == 204)
+      let mine = try await uploader.create(1, named: "mine.wav")
+      #expect(try await uploader.patch(mine, at: 0, [2]).status == 204)
+      let part = try await uploader.create(1, ["Upload-Concat": "partial"])
+      let name = ["Upload-Metadata": "filename \(base64("theirs.wav"))"]
+
+      #expect(try await uploader.tus(.put, mine, name).status == 204)
+      #expect(try await uploader.tus(.put, part, name).status == 400)
+      #expect(try await uploader.tus(.put, mine).status == 400)
+      #expect(try await uploader.tus(.put, "/files/00112233445566778899aabbccddeeff", name).status == 404)
+    }
+    #expect(folder.bytes("recordings/tus/theirs.wav") == [1])
+    #expect(folder.names("recordings/tus").filter { $0.hasPrefix("theirs~") }.count == 1)
   }
 
   @Test("HEAD gives back what was said, and may not be cached")

@@ -95,12 +95,24 @@ struct TusWork {
   // MARK: Announcing: the upload that bytes are appended to
 
   func announce() -> ConversationStep {
+    if exchange.isSynced, let final = upload.final, capabilities.renames { return rename(final.url) }
     // Without deferred lengths there is nothing to create before the length is known.
     let isTooEarly = !capabilities.defersLength && !exchange.isFinished
     if isAllHead || upload.url != nil || isFinal || isTooEarly {
       return .end(.announced(exchange.announcement.facts))
     }
     return createAppended()
+  }
+
+  /// The whole recording has another name now, or other attributes.
+  private func rename(_ url: String) -> ConversationStep {
+    .send(requests.rename(url, metadata: metadata)) { [server] result in
+      // A recording that is not there any more cannot be called anything.
+      if case .answered(let answer) = result, [200, 204, 404, 410].contains(answer.status) {
+        return .end(.announced(exchange.announcement.facts))
+      }
+      return .end(TusOutcomes.outcome(of: result, "renaming a recording", at: server.creationURL))
+    }
   }
 
   func createAppended() -> ConversationStep {

@@ -53,6 +53,12 @@ struct TusRequests {
       bytesPerSecondMax: bytesPerSecondMax)
   }
 
+  /// Of an upload of our own receiver.
+  func rename(_ url: String, metadata: String) -> HTTPRequest {
+    HTTPRequest(
+      .put, url, headers: common + ["Upload-Metadata: \(metadata)"], body: RequestBody(bytes: []), stallTimeout: uploadTimeout)
+  }
+
   func terminate(_ url: String) -> HTTPRequest {
     HTTPRequest(.delete, url, headers: common, stallTimeout: uploadTimeout)
   }

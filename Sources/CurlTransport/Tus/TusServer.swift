@@ -70,6 +70,8 @@ package struct TusCapabilities: Sendable, Equatable {
   /// Head and tail are uploaded apart and joined at the end.
   package var joins: Bool { extensions.isSuperset(of: ["concatenation", "creation-defer-length"]) }
   package var defersLength: Bool { extensions.contains("creation-defer-length") }
+  /// Our own receiver's way to give a whole recording another name; tus has none.
+  package var renames: Bool { extensions.contains("reelfs-metadata") }
   package var terminates: Bool { extensions.contains("termination") }
 
   /// nil: uploads cannot even be created.

@@ -32,7 +32,7 @@ struct TusAccess: Sendable {
     }
     response.headers[.accessControlExposeHeaders] = Self.exposed
     if request.method == .options {
-      response.headers[.accessControlAllowMethods] = "POST, HEAD, PATCH, DELETE, OPTIONS"
+      response.headers[.accessControlAllowMethods] = "POST, HEAD, PATCH, PUT, DELETE, OPTIONS"
       response.headers[.accessControlAllowHeaders] = Self.allowed
       // A day; browsers cut it to what they think right.
       response.headers[.accessControlMaxAge] = "86400"

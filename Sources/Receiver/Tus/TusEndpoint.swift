@@ -11,7 +11,7 @@ struct TusEndpoint: Sendable {
 
   static let version = "1.0.0"
   static let extensions =
-    "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration,concatenation"
+    "creation,creation-with-upload,creation-defer-length,checksum,termination,expiration,concatenation,reelfs-metadata"
 
   /// Whether tus answers for this path.
   static func owns(_ path: String) -> Bool { path == Routes.files || path.hasPrefix(Routes.files + "/") }
@@ -30,7 +30,8 @@ struct TusEndpoint: Sendable {
     case .head: return try await head(id)
     case .patch: return try await patch(request, id, channel)
     case .delete: return try await delete(id)
-    default: throw .methodNotAllowed(allowed: "OPTIONS, HEAD, PATCH, DELETE")
+    case .put: return try await rename(request, id)
+    default: throw .methodNotAllowed(allowed: "OPTIONS, HEAD, PATCH, PUT, DELETE")
     }
   }
 
@@ -103,6 +104,20 @@ struct TusEndpoint: Sendable {
     var headers: HTTPFields = [.uploadOffset: String(stored.offset)]
     headers[.uploadExpires] = stored.expires(store.limits).map { Timestamp.http(milliseconds: $0) }
     return headers
+  }
+
+  /// `reelfs-metadata`, an extension of ours: other metadata for an upload, and another name for its recording, also once it
+  /// is whole. tus itself has no way to say so.
+  private func rename(_ request: Request, _ id: TusID) async throws(ReceiverError) -> Response {
+    let metadata = try TusMetadata(header: request.headers[.uploadMetadata])
+    guard metadata.header != nil else { throw .badBody("A PUT needs Upload-Metadata.") }
+    _ = try await store.locks.take(id, channel: nil)
+    defer { store.locks.release(id) }
+    let upload = try await store.upload(id)
+    guard upload.kind != .partial else { throw .badBody("A partial upload is no recording and has no name.") }
+    let path = try metadata.path(id: id)
+    try await store.vault.perform { writer throws(ReceiverError) in try writer.renameTus(id, metadata, path) }
+    return Response(status: .noContent)
   }
 
   private func delete(_ id: TusID) async throws(ReceiverError) -> Response {

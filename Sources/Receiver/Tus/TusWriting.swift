@@ -11,7 +11,7 @@ extension VaultWriter {
   ) throws(ReceiverError) -> TusUpload {
     let state = try session(id.session)
     do throws(ReceiverError) {
-      state.record.path = try freePath(path, metadata, id)
+      state.record.path = try freePath(path, metadata, id, of: state)
       state.record.metadata = metadata.text
       state.record.writer = TusUpload.writer
       state.record.changed = Self.now
@@ -36,17 +36,29 @@ extension VaultWriter {
   /// A second upload of one name gets a name of its own, browsers all send `video.mp4`; except where the client says
   /// that both are one recording: that takes its name over once it is whole.
   private func freePath(
-    _ path: RecordingPath?, _ metadata: TusMetadata, _ id: TusID
+    _ path: RecordingPath?, _ metadata: TusMetadata, _ id: TusID, of state: SessionState
   ) throws(ReceiverError) -> RecordingPath? {
     guard let path else { return nil }
     let source = TusMetadata.source(in: metadata.text)
+    let number = state.record.number
     let isFree = try cataloged { catalog throws(CatalogError) in
       try catalog.read { db in
-        guard let taken = try SessionRecord.fetch(db, path: path) else { return true }
+        guard let taken = try SessionRecord.fetch(db, path: path), taken.number != number else { return true }
         return try source != nil && TusUpload.source(db, session: taken.number) == source
       }
     }
     return isFree ? path : try TusMetadata.distinct(path, id: id)
+  }
+
+  /// Other metadata, and the name that goes with it; a whole recording moves at once.
+  func renameTus(_ id: TusID, _ metadata: TusMetadata, _ path: RecordingPath) throws(ReceiverError) {
+    let free = try freePath(path, metadata, id, of: try session(id.session))
+    let state = try announce(
+      Announcement(session: id.session, path: free, metadata: metadata.text, writer: TusUpload.writer))
+    guard !state.record.isComplete else { return }
+    let known = try cataloged { catalog throws(CatalogError) in try catalog.read { db in try TusUpload.fetch(db, id) } }
+    guard let known else { throw .notFound }
+    try stored { () throws(IOFailure) in try TusFile(known).write(to: state.temp()) }
   }
 
   func declareTus(length: Int64, of id: TusID) throws(ReceiverError) {

@@ -14,6 +14,14 @@ extension Journal {
     }
   }
 
+  /// The sessions that the destination told this of.
+  public func sessions(withRemoteFact name: String) throws(JournalError) -> [SessionID] {
+    try read { db in
+      try Int64.fetchAll(db, sql: "SELECT session FROM remote_facts WHERE name = ? ORDER BY session", arguments: [name])
+        .map { SessionID(number: $0) }
+    }
+  }
+
   /// Chunks of a range, ascending.
   func rows(of session: SessionID, _ indexes: Range<Int>) throws(JournalError) -> [ChunkRow] {
     try read { db in

@@ -129,7 +129,7 @@ struct S3Probe {
       return ["parts": page.parts.map { [$0.part.number, $0.part.etag, $0.size] as [Any] }, "next": page.next ?? 0]
     case "listUploads":
       let page = try reader.uploads(answer)
-      return ["uploads": page.uploads.map { [Hex.text($0.key.bytes), $0.id] }, "more": page.next != nil]
+      return ["uploads": page.uploads.map { [Hex.text($0.upload.key.bytes), $0.upload.id] }, "more": page.next != nil]
     default: throw Unknown(words: operation)
     }
   }

@@ -99,11 +99,11 @@ struct AnswerReaderTests {
         <Upload><Key>a+b%FF</Key><UploadId>u0</UploadId></Upload>
         <Upload><Key>a%20b.wav</Key><UploadId>u1</UploadId></Upload></ListMultipartUploadsResult>
         """))
-    #expect(encoded.uploads == [S3Upload(key: try S3Key(Array("a b".utf8) + [0xff]), id: "u0"), S3Upload(key: key, id: "u1")])
+    #expect(encoded.uploads.map(\.upload) == [S3Upload(key: try S3Key(Array("a b".utf8) + [0xff]), id: "u0"), S3Upload(key: key, id: "u1")])
     #expect(encoded.next == S3UploadMarker(key: key.bytes, id: "u1"))
     let plain = try reader.uploads(
       xml("<ListMultipartUploadsResult><Upload><Key>a+b%20</Key><UploadId>u</UploadId></Upload></ListMultipartUploadsResult>"))
-    #expect(plain.uploads == [S3Upload(key: try S3Key("a+b%20"), id: "u")])
+    #expect(plain.uploads.map(\.upload) == [S3Upload(key: try S3Key("a+b%20"), id: "u")])
   }
 
   @Test("an upload that is not there was aborted")

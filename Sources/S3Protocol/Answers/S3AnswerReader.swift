@@ -64,7 +64,8 @@ package struct S3AnswerReader: Sendable {
       guard let number = element.value("PartNumber").flatMap(S3Answer.number), 1...Int64(PartPlan.partCountMax) ~= number,
         let size = element.value("Size").flatMap(S3Answer.number), let etag = element.value("ETag")
       else { throw notS3(answer, "a part without number, size or ETag") }
-      parts.append(S3ListedPart(part: S3Part(number: Int(number), etag: S3Answer.bare(etag)), size: size))
+      let part = S3Part(number: Int(number), etag: S3Answer.bare(etag))
+      parts.append(S3ListedPart(part: part, size: size, modified: element.value("LastModified")))
     }
     let next = try marker(root, answer) { $0.value("NextPartNumberMarker").flatMap(S3Answer.number).map(Int.init) }
     // A marker that does not go forward would have us ask for ever.
@@ -77,12 +78,12 @@ package struct S3AnswerReader: Sendable {
     // Some servers ignore the encoding that was asked for, and then do not name it.
     let isEncoded = root.value("EncodingType") == "url"
     func key(_ text: String) -> [UInt8]? { isEncoded ? PercentEncoding.decoded(text) : Array(text.utf8) }
-    var uploads: [S3Upload] = []
+    var uploads: [S3ListedUpload] = []
     for element in root.children where element.name == "Upload" {
       guard let id = element.value("UploadId"), id.utf8.count <= Self.uploadIDMax, let text = element.value("Key"),
         let bytes = key(text), let name = try? S3Key(bytes)
       else { throw notS3(answer, "an upload without key or id") }
-      uploads.append(S3Upload(key: name, id: id))
+      uploads.append(S3ListedUpload(S3Upload(key: name, id: id), initiated: element.value("Initiated")))
     }
     let next = try marker(root, answer) { root in
       guard let text = root.value("NextKeyMarker"), let bytes = key(text) else { return nil as S3UploadMarker? }

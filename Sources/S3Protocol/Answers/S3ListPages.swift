@@ -8,17 +8,31 @@ package struct S3PartsPage: Sendable, Equatable {
 package struct S3ListedPart: Sendable, Equatable {
   package let part: S3Part
   package let size: Int64
+  /// When it came, in the server's words (RFC 3339); nil: not said.
+  package let modified: String?
 
-  package init(part: S3Part, size: Int64) {
+  package init(part: S3Part, size: Int64, modified: String? = nil) {
     self.part = part
     self.size = size
+    self.modified = modified
   }
 }
 
 package struct S3UploadsPage: Sendable, Equatable {
-  package let uploads: [S3Upload]
+  package let uploads: [S3ListedUpload]
   /// For the next page; nil: this was the last.
   package let next: S3UploadMarker?
+}
+
+package struct S3ListedUpload: Sendable, Equatable {
+  package let upload: S3Upload
+  /// When it was created, in the server's words (RFC 3339); nil: not said.
+  package let initiated: String?
+
+  package init(_ upload: S3Upload, initiated: String? = nil) {
+    self.upload = upload
+    self.initiated = initiated
+  }
 }
 
 /// What HEAD tells of an object.

@@ -4,21 +4,24 @@ import S3Protocol
 import UploadCore
 
 /// Whether keys for an S3 store are found, and whether it shows them the bucket. Stores nothing.
-package enum S3Checks {
+enum S3Checks {
   /// A store that says nothing for so long is as good as not there.
   private static let patience = Span.seconds(15)
 
   /// - Parameter environment: where the AWS tools' variables are looked for.
-  package static func all(
-    bucket: String, prefix: String, endpoint: String?, environment: [String: String]
-  ) -> [Finding] {
+  static func all(
+    bucket: String, prefix: String, endpoint: String?, environment: [String: String],
+    leftovers: (S3Store) throws -> [Finding]
+  ) throws -> [Finding] {
     let store: S3Store
     do {
       store = try S3Route.store(bucket: bucket, prefix: prefix, endpoint: endpoint, caFile: nil, environment: environment)
     } catch {
       return [Finding(.bad, "credentials", "\(error)")]
     }
-    return [Finding(.ok, "credentials", "found: \(store.credentials)"), reading(of: outcome(of: store), store.location)]
+    let destination = reading(of: outcome(of: store), store.location)
+    let rest = destination.level == .ok ? try leftovers(store) : []
+    return [Finding(.ok, "credentials", "found: \(store.credentials)"), destination] + rest
   }
 
   /// HEAD of the bucket, as a mount asks when it looks whether the store is there.

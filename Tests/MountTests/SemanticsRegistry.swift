@@ -120,7 +120,7 @@ enum SemanticsRegistry {
      [#"Retry-After holds for the whole destination, up to its cap, and a little longer by chance"#]),
     (#"the attempt is cancelled, its chunk waits again, the destination is probed | `uploading`"#,
      [#"an attempt that moves no byte for the timeout is cancelled and its chunk waits again"#]),
-    (#"the destination is blocked: one look every 15 minutes, or on `reelfs retry` | `paused`, with the reason"#,
+    (#"the destination is blocked: one look every `--retry-max` (60 s), with the token as its file has it by then, or on `reelfs retry` | `paused`, with the reason"#,
      [#"credentials that are refused pause the whole destination, and a person's word looks again at once"#]),
     (#"this session failed; the others go on."#,
      [#"a refused session fails with the server's words, the others go on"#]),

@@ -10,7 +10,7 @@ struct AnswerTableTests {
     ("SlowDown", 503, .throttled), ("RequestTimeout", 400, .transient), ("InternalError", 500, .transient),
     ("ServiceUnavailable", 503, .transient), ("OperationAborted", 409, .transient), ("NoSuchUpload", 404, .uploadGone),
     ("InvalidPart", 400, .partsDisagree), ("InvalidPartOrder", 400, .partsDisagree),
-    ("EntityTooSmall", 400, .partsDisagree), ("EntityTooLarge", 400, .rejected), ("QuotaExceeded", 403, .full),
+    ("EntityTooSmall", 400, .partsDisagree), ("EntityTooLarge", 400, .full), ("QuotaExceeded", 403, .full),
     ("InsufficientCapacity", 507, .full), ("NotImplemented", 501, .unsupported), ("BadDigest", 400, .damaged),
     ("XAmzContentSHA256Mismatch", 400, .damaged), ("IncompleteBody", 400, .damaged), ("NoSuchKey", 404, .objectMissing),
     ("PreconditionFailed", 412, .objectChanged), ("ConditionalRequestConflict", 409, .conflict),
@@ -23,6 +23,15 @@ struct AnswerTableTests {
     #expect(refusal.meaning == meaning)
     #expect(refusal.code == code)
     #expect(refusal.words.hasSuffix("(\(code): Their words.)"))
+  }
+
+  @Test("an object or part that is too large for the store means its quota, a whole recording that is means the recording")
+  func tooLarge() {
+    let answer = xml("<Error><Code>EntityTooLarge</Code></Error>", status: 413)
+    for operation in [S3Operation.putObject, .uploadPart] {
+      #expect(S3AnswerTable.refusal(of: answer, to: operation, at: takes).meaning == .full)
+    }
+    #expect(S3AnswerTable.refusal(of: answer, to: .completeUpload, at: takes).meaning == .rejected)
   }
 
   @Test("each status without a code has its meaning", arguments: [

@@ -40,6 +40,22 @@ struct NetworkTests {
     }
   }
 
+  @Test("a wrong token pauses with a sentence, and correcting its file is enough")
+  func wrongToken() async throws {
+    try await withWorld { world in
+      try world.shell("echo right >\"$DIR/theirs\"; echo wrong >\"$DIR/ours\"")
+      try world.startReceiver(["--token-file", world.folder + "/theirs"])
+      try world.startMount(["--token-file", world.folder + "/ours"], to: world.receiverURL)
+      try Files.write(world.path("take"), noise(3 * mebibyte))
+      try world.wait(for: "paused", of: "take")
+      #expect(world.attribute("error", of: "take")?.contains("--token-file") == true)
+
+      try world.shell("echo right >\"$DIR/ours\"")
+      try world.waitUntilSynced("take")
+      #expect(try world.isIdentical("take"))
+    }
+  }
+
   @Test("a connection lost in the middle of a recording pauses it, and the recorder does not notice")
   func lostMeanwhile() async throws {
     try await withProxy { world, proxy in

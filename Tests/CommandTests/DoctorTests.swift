@@ -43,6 +43,22 @@ struct DoctorTests {
     }
   }
 
+  @Test("an unfinished upload is orphaned when no journal here knows it and nothing of it came for long")
+  func leftovers() {
+    let now = 1_800_000_000.0
+    func verdict(_ changed: Double?, used: [String: String] = [:]) -> Leftover.Verdict {
+      Leftover(name: "take", id: "id", bytes: 1, changed: changed).verdict(used: used, age: Leftover.usualAge, now: now)
+    }
+
+    #expect(verdict(now - 8 * 86_400) == .orphaned)
+    #expect(verdict(now - 6 * 86_400) == .young)
+    #expect(verdict(now + 86_400) == .young)
+    // Of unknown age it may be of today.
+    #expect(verdict(nil) == .young)
+    #expect(verdict(now - 800 * 86_400, used: ["id": "/state/journal.sqlite"]) == .inUse("/state/journal.sqlite"))
+    #expect(verdict(now - 800 * 86_400, used: ["other": "/state/journal.sqlite"]) == .orphaned)
+  }
+
   @Test("every finding that is not ok says how to mend it")
   func mending() throws {
     let folder = try FakeMount.temporaryFolder()

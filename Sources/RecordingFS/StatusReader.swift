@@ -57,6 +57,23 @@ public struct StatusReader: Sendable {
 
   public func metricsPage() -> String { MetricsPage.text(overall(), board.counters) }
 
+  /// Where the chunks of a recording are; nil when there is no such session.
+  func chunkMap(of session: SessionID) -> [UInt8]? {
+    guard spool.knownRecording(session) != nil || ((try? spool.journal.session(session)) ?? nil) != nil else { return nil }
+    let sending = Set(board.summary.sending.lazy.filter { $0.session == session }.map(\.index))
+    var map = ChunkMap(chunksTotal: chunkCount(of: session))
+    // A journal that cannot be read leaves all open: never more than is safe.
+    try? spool.journal.eachChunk(of: session) { index, place in
+      switch place {
+      case .open: map.add(index, .open)
+      case .sealed: map.add(index, sending.contains(index) ? .sending : .sealed)
+      case .stored: map.add(index, .stored)
+      case .evicted: map.add(index, .evicted)
+      }
+    }
+    return map.json(session: session.description, time: Date().timeIntervalSince1970)
+  }
+
   /// What people call a session: its path, or its id while it has none.
   public func name(of session: SessionID) -> String {
     guard let row = (try? spool.journal.session(session)) ?? nil, !row.path.isEmpty else { return session.description }

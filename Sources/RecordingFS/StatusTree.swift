@@ -10,7 +10,8 @@ internal import UploadProtocol
 /// The virtual folder `.status` at the mount's root: a mirror of the tree whose files tell the status of the recordings,
 /// and a few files about the whole.
 ///
-/// Node ids: bit 63 set mirrors the backing inode in the lower bits; bit 62 set is one of `Special`.
+/// Node ids: bit 63 set mirrors the backing inode in the lower bits; bit 62 set is one of `Special`; both set is the chunk
+/// map of the backing inode.
 public final class StatusTree: Sendable {
   public static let rootName = FileName(".status")
 
@@ -79,6 +80,9 @@ public final class StatusTree: Sendable {
     guard Self.owns(parent) else { return nil }
     if parent == Special.root.node {
       if let special = Special.allCases.dropFirst().first(where: { $0.name == name.text }) { return entry(special.node) }
+      if let session = Self.session(chunkMap: name.text), let inode = inode(of: session) {
+        return entry(Self.chunkMap(inode))
+      }
       if let session = SessionID(text: name.text), let inode = inode(of: session) { return entry(Self.mirror(inode)) }
     }
     guard let folder = mirrored(parent),
@@ -103,12 +107,18 @@ public final class StatusTree: Sendable {
     return Entry(node: node, generation: 0, attributes: attributes, attributeTimeout: 0, entryTimeout: 0)
   }
 
+  /// `sess_….chunks`, which no listing shows: a name beside the mirror must not hide a recording's.
+  private static func session(chunkMap name: String) -> SessionID? {
+    name.hasSuffix(".chunks") ? SessionID(text: String(name.dropLast(7))) : nil
+  }
+
+  private static func chunkMap(_ inode: UInt64) -> NodeID { NodeID(rawValue: 3 << 62 | inode) }
   private static func mirror(_ inode: UInt64) -> NodeID { NodeID(rawValue: 1 << 63 | inode) }
 
   /// The backing inode behind a mirror node, or the root's for `.status` itself.
   private func mirrored(_ node: NodeID) -> UInt64? {
     if node == Special.root.node { return spool.tree.rootInode }
-    return node.rawValue >> 63 != 0 ? node.rawValue & ~(1 << 63) : nil
+    return node.rawValue >> 63 != 0 ? node.rawValue & ~(3 << 62) : nil
   }
 
   private func inode(of session: SessionID) -> UInt64? {
@@ -166,6 +176,10 @@ public final class StatusTree: Sendable {
     case .metrics: return Array(reader.metricsPage().utf8)
     case .mount: return mountRecord
     case .control, .events, .root: return []
+    case nil where node.rawValue >> 62 == 3:
+      guard let inode = mirrored(node), let session = spool.session(of: inode), let map = reader.chunkMap(of: session)
+      else { throw .noSuchFileOrDirectory }
+      return map
     case nil:
       guard let inode = mirrored(node), let status = reader.status(of: inode) else { throw .noSuchFileOrDirectory }
       return Array(StatusPage.text(of: status).utf8)

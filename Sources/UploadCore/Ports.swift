@@ -70,6 +70,8 @@ public struct UploadSummary: Sendable, Equatable {
   public var connection: ConnectionState
   public var isPausedByUser: Bool
   public var inFlight: Int
+  /// Chunks on their way; as many as the transfers carry.
+  public var sending: [ChunkID] = []
   public var bytesPerSecondMax: Int?
   /// Sessions with a retry delay, and the last error of each, for the status of those sessions; at most 1,000.
   public var troubled: [SessionID: String]

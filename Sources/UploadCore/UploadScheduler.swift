@@ -119,9 +119,14 @@ public struct UploadScheduler: Sendable {
   }
 
   public var summary: UploadSummary {
-    UploadSummary(
+    var summary = UploadSummary(
       connection: connection.visibleState, isPausedByUser: isPausedByUser, inFlight: transfers.count,
       bytesPerSecondMax: limiter.bytesPerSecond, troubled: troubled)
+    for transfer in transfers {
+      guard let session = transfer.request.session else { continue }
+      summary.sending += transfer.request.chunks.map { ChunkID(session, $0) }
+    }
+    return summary
   }
 
   // What tests and the simulation may see.

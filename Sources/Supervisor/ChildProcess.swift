@@ -1,3 +1,5 @@
+public import SystemPackage
+
 /// What the supervisor keeps running: this program again, with other arguments.
 public struct ChildProcess: Sendable {
   public enum Role: Sendable, Equatable {
@@ -5,6 +7,9 @@ public struct ChildProcess: Sendable {
     case worker
     /// Gets `Worker.readiness` only; it is ended after the worker.
     case helper
+    /// A helper that is started when somebody connects to `listener`, a socket that listens, and gets that as
+    /// `Worker.listener`. It may end by itself with 0; the next connection starts it again.
+    case onDemand(listener: FileDescriptor)
   }
 
   /// For messages.

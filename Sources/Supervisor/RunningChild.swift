@@ -30,6 +30,15 @@ struct RunningChild {
 
   var isRunning: Bool { process != 0 }
 
+  /// What somebody may connect to, to have it started; nil while it runs, is about to, or runs all the time.
+  var awaited: CInt? {
+    guard case .onDemand(let listener) = child.role, !isRunning, restartAt == nil else { return nil }
+    return listener.rawValue
+  }
+
+  /// Whether it runs only when somebody needs it.
+  var isOnDemand: Bool { if case .onDemand = child.role { true } else { false } }
+
   /// - Parameter isTied: it must not outlive this process.
   mutating func start(
     _ program: Program, device: FileDescriptor, state: FileDescriptor, isTied: Bool, now: Double
@@ -39,9 +48,12 @@ struct RunningChild {
     var pipe: [CInt] = [0, 0]
     guard clinux_pipe_cloexec(&pipe) == 0 else { return Errno(rawValue: errno) }
     var inherited = [Inherited(pipe[1], as: Worker.readiness.rawValue)]
-    if child.role == .worker {
+    switch child.role {
+    case .worker:
       inherited.append(Inherited(device.rawValue, as: Worker.device.rawValue))
       inherited.append(Inherited(state.rawValue, as: Worker.state.rawValue))
+    case .helper: break
+    case .onDemand(let listener): inherited.append(Inherited(listener.rawValue, as: Worker.listener.rawValue))
     }
     let result = spawn(
       program.executable, name: program.path, child.arguments, environment: Self.environment(isTied: isTied), inherited: inherited,

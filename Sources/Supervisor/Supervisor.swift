@@ -71,7 +71,7 @@ public final class Supervisor {
     let signals = clinux_signal_descriptor(handled, CInt(handled.count))
     defer { close(signals) }
     watch = settings.service?.watchdogSeconds.map { WorkerWatch(watchdogSeconds: $0, now: now()) }
-    for index in children.indices { start(index) }
+    for index in children.indices where !children[index].isOnDemand { start(index) }
     while true {
       if case .ending(_, let code) = phase, !children.contains(where: \.isRunning) {
         settings.service?.forget()
@@ -92,6 +92,7 @@ public final class Supervisor {
     for child in children {
       if child.ending >= 0 { watched.append(pollfd(fd: child.ending, events: Int16(POLLIN), revents: 0)) }
       if child.readiness >= 0 { watched.append(pollfd(fd: child.readiness, events: Int16(POLLIN), revents: 0)) }
+      if let listener = awaited(child) { watched.append(pollfd(fd: listener, events: Int16(POLLIN), revents: 0)) }
     }
     if let unmounting { watched.append(pollfd(fd: unmounting.ending, events: Int16(POLLIN), revents: 0)) }
     var timeout: CInt = -1
@@ -159,6 +160,7 @@ public final class Supervisor {
 
   private func handleChildren() {
     for index in children.indices {
+      if let listener = awaited(children[index]), isReadable(listener) { start(index) }
       if children[index].readiness >= 0, isReadable(children[index].readiness) {
         let ready = children[index].readReadiness(now: now())
         if index == worker, ready.isReady { becameReady(forTheFirstTime: ready.isFirst) }
@@ -167,6 +169,12 @@ public final class Supervisor {
       let served = children[index].readyAt.map { now() - $0 }
       if index == worker { workerEnded(death, served: served) } else { decide(index, death, served: served) }
     }
+  }
+
+  /// Nobody is started for a mount that is not usable yet, or ends.
+  private func awaited(_ child: RunningChild) -> CInt? {
+    guard case .serving = phase, children[worker].hasEverBeenReady else { return nil }
+    return child.awaited
   }
 
   private func becameReady(forTheFirstTime isFirst: Bool) {
@@ -199,10 +207,14 @@ public final class Supervisor {
       settings.say("\(program.path): \(error); going on with the program as it was")
     }
     start(worker)
+    // Of the new program as well, when it is needed next.
+    for child in children where child.isOnDemand { child.signal(SIGTERM) }
   }
 
   private func decide(_ index: Int, _ death: Death, served: Double?) {
     guard case .serving = phase else { return }
+    // It has had nothing to do for a while, or was told to end.
+    if children[index].isOnDemand, death == .exited(0) || death == .killed(signal: SIGTERM) { return }
     let name = children[index].child.name
     if index == worker, state.refusals != refusalsSeen {
       // What it died of was found and refused since: this is another matter.

@@ -11,6 +11,8 @@ public enum Worker {
   public static let state = FileDescriptor(rawValue: 4)
   /// A pipe that carries "ready\n" to the supervisor.
   public static let readiness = FileDescriptor(rawValue: 5)
+  /// Of a child that is started on demand: the listening socket.
+  public static let listener = FileDescriptor(rawValue: 3)
   /// "Start my successor": the worker was asked to stop and has answered what it had in hand. (EX_TEMPFAIL)
   public static let restartExitCode: Int32 = 75
 
@@ -24,6 +26,9 @@ public enum Worker {
       precondition(clinux_die_with(supervisor) == 0, "the system gives a thread to a process that starts")
     }
   }
+
+  /// Has this process killed when its supervisor dies, whoever runs that: for helpers that are of no use without it.
+  public static func dieWithParent() { _ = clinux_die_with(getppid()) }
 
   /// Takes over the inherited descriptors and signals. Call it first, before other threads exist.
   public static func begin() {

@@ -36,7 +36,8 @@ let package = Package(
     .executableTarget(
       name: "reelfs",
       dependencies: [
-        "RecordingFS", "Supervisor", "Spool", "CurlTransport", "FolderTransport", "S3Protocol", "Receiver", "SyncStatus", "UploadCore",
+        "RecordingFS", "Supervisor", "Spool", "CurlTransport", "FolderTransport", "S3Protocol", "Receiver", "MountPage", "SyncStatus",
+        "UploadCore",
         "UploadProtocol", "Fuse", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Yams", package: "Yams"),
@@ -55,7 +56,7 @@ let package = Package(
     .target(
       name: "Receiver",
       dependencies: [
-        "UploadProtocol", "CLinux", "Zstd",
+        "PageServing", "UploadProtocol", "CLinux", "Zstd",
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "HummingbirdTLS", package: "hummingbird"),
@@ -68,6 +69,17 @@ let package = Package(
         .product(name: "Logging", package: "swift-log"),
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "SystemPackage", package: "swift-system"),
+      ], swiftSettings: common),
+    .target(
+      name: "MountPage",
+      dependencies: [
+        "PageServing", "SyncStatus", "UploadProtocol",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
       ], swiftSettings: common),
     .target(
       name: "UploadSimulator",
@@ -99,6 +111,16 @@ let package = Package(
     .target(
       name: "FolderTransport", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: common),
 
+    // The pages as files, and what both of them need of a server.
+    .target(
+      name: "PageServing",
+      dependencies: [
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Crypto", package: "swift-crypto"),
+      ], resources: [.embedInCode("Pages")], swiftSettings: common),
+
     // Level 1: what decides, and what speaks to the kernel.
     .target(
       name: "S3Protocol", dependencies: ["UploadProtocol", .product(name: "Crypto", package: "swift-crypto")],
@@ -129,6 +151,14 @@ let package = Package(
       name: "SimulationTests", dependencies: ["UploadSimulator", "UploadCore", "UploadProtocol", "simulate"],
       swiftSettings: common),
     .testTarget(name: "S3ProtocolTests", dependencies: ["S3Protocol", "UploadProtocol"], swiftSettings: common),
+    .testTarget(
+      name: "PageTests",
+      dependencies: [
+        "PageServing", "MountPage", "SyncStatus", "UploadProtocol",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+      ], swiftSettings: common),
     .testTarget(name: "SyncStatusTests", dependencies: ["SyncStatus", "UploadProtocol"], swiftSettings: common),
     .testTarget(
       name: "CommandTests",

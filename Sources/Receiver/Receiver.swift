@@ -5,6 +5,7 @@ import HummingbirdTLS
 public import Logging
 import NIOCore
 import NIOSSL
+import PageServing
 public import ServiceLifecycle
 import UnixSignals
 
@@ -53,6 +54,8 @@ public struct Receiver: Service {
     tusSweeping = TusSweeper(store: tus, logger: logger).start()
     dispatcher = Dispatcher(
       tokenCheck: TokenCheck(token: configuration.token),
+      listenHost: configuration.listenHost, isOpen: configuration.token == nil,
+      page: ReceiverPage(catalog: catalog),
       chunks: ChunkEndpoint(vault: vault, budget: BodyBudget(bodiesMax: configuration.limits.bodiesMax)),
       sessions: SessionEndpoint(
         vault: vault, catalog: catalog, limits: configuration.limits, folder: folder),
@@ -67,7 +70,12 @@ public struct Receiver: Service {
   /// - Throws: when the address cannot be listened on.
   public func run() async throws {
     do {
-      try await application.run()
+      // A page that is open would keep its stream, and with it the server, until the time for stopping is over.
+      try await withGracefulShutdownHandler {
+        try await application.run()
+      } onGracefulShutdown: { [feed = dispatcher.page.feed] in
+        Task { await feed.stop() }
+      }
     } catch {
       stop()
       throw error

@@ -25,6 +25,8 @@ public enum ReceiverError: Error, Sendable, Equatable {
   case full
   // Said to tus clients only.
   case tusVersion, contentType, checksumMismatch, locked, gone, finalUpload, foreignOrigin
+  /// A receiver without a token was asked under a name that is not this machine's.
+  case foreignHost
   /// The upload has `current` bytes.
   case offsetMismatch(current: Int64)
   /// The disk or the catalog failed in a way that only an operator can mend.
@@ -50,7 +52,7 @@ extension ReceiverError {
     switch self {
     case .badSession, .badIndex, .badVersion, .badDigest, .badPath, .badBody, .digestMismatch, .badEncoding: .badRequest
     case .unauthorized: .unauthorized
-    case .foreignOrigin, .finalUpload: .forbidden
+    case .foreignOrigin, .foreignHost, .finalUpload: .forbidden
     case .unknownSession, .notFound: .notFound
     case .gone: .gone
     case .tusVersion: .preconditionFailed
@@ -96,6 +98,7 @@ extension ReceiverError {
     case .gone: "gone"
     case .finalUpload: "final_upload"
     case .foreignOrigin: "foreign_origin"
+    case .foreignHost: "foreign_host"
     case .offsetMismatch: "offset_mismatch"
     case .storage, .dataFolderInUse, .dataFolder, .tokenNeeded, .tls: "internal"
     }
@@ -140,6 +143,8 @@ extension ReceiverError: CustomStringConvertible {
     case .locked: "Another request is writing to this upload; ask again in a second."
     case .gone: "This upload has expired."
     case .finalUpload: "A final upload is made of its parts; nothing can be appended to it."
+    case .foreignHost:
+      "Without a token this receiver answers under the names of this machine only: localhost, 127.0.0.1."
     case .foreignOrigin:
       "A receiver without a token takes uploads of web pages of this machine only; give it a token file."
     case .offsetMismatch(let current): "The upload has \(current) bytes; Upload-Offset must say the same."

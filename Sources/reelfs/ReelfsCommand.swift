@@ -15,10 +15,10 @@ struct ReelfsCommand: AsyncParsableCommand {
       """,
     version: ReelfsVersion.text,
     subcommands: [
-      MountCommand.self, WorkerCommand.self,
+      MountCommand.self, WorkerCommand.self, PageServerCommand.self,
       StatusCommand.self, FlushCommand.self, PauseCommand.self, ResumeCommand.self, RetryCommand.self,
       PriorityCommand.self, LimitCommand.self, EvictCommand.self, VerifyCommand.self,
-      RestartCommand.self, UnmountCommand.self, DoctorCommand.self,
+      RestartCommand.self, UnmountCommand.self, WebCommand.self, DoctorCommand.self,
       ReceiveCommand.self
     ])
 

@@ -26,6 +26,17 @@ struct MountConfigurationTests {
     } catch { return error.message }
   }
 
+  @Test("the page is for this machine alone, and can be left out")
+  func page() throws {
+    #expect(try read().page == PageAddress("127.0.0.1:8091"))
+    #expect(try read([.web: "none"]).page == nil)
+    #expect(try read([.web: "localhost:0"]).page == PageAddress("127.0.0.1:0"))
+    #expect(try read([:], environment: ["REELFS_WEB": "[::1]:9000"]).page == PageAddress("[::1]:9000"))
+    for elsewhere in ["0.0.0.0:8091", "192.168.1.2:80", "studio:8091", "8091", "[::]:8091"] {
+      #expect(complaint([.web: elsewhere])?.hasPrefix("--web: ") == true, "\(elsewhere)")
+    }
+  }
+
   @Test("without anything set, the documented defaults hold")
   func defaults() throws {
     let configuration = try read()

@@ -27,7 +27,7 @@ struct ServerTests {
   @Test("unknown addresses and methods are answered in JSON")
   func unknownRoutes() async throws {
     try await withReceiver(on: folder) { uploader async throws in
-      #expect(try await uploader.send(.get, "/").error == "not_found")
+      #expect(try await uploader.send(.get, "/nowhere").error == "not_found")
       let wrong = try await uploader.send(.delete, "/upload/chunk")
       #expect(wrong.status == 405)
       #expect(wrong.error == "method_not_allowed")

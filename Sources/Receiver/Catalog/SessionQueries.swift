@@ -52,6 +52,11 @@ extension SessionRecord {
     try all(db, "WHERE number > ? AND path IS NOT NULL ORDER BY number LIMIT ?", [number, limit])
   }
 
+  /// The announced sessions that were begun last, newest first.
+  static func fetchNewest(_ db: Database, limit: Int) throws -> [SessionRecord] {
+    try all(db, "WHERE path IS NOT NULL ORDER BY number DESC LIMIT ?", [limit])
+  }
+
   static func fetchAll(_ db: Database, after number: Int64, limit: Int) throws -> [SessionRecord] {
     try all(db, "WHERE number > ? ORDER BY number LIMIT ?", [number, limit])
   }

@@ -2,6 +2,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import PageServing
 import UploadProtocol
 
 /// What the dispatcher needs to know of a connection.
@@ -18,6 +19,10 @@ struct RequestOrigin: InitializableFromSource {
 /// Finds who answers a request. Every error leaves here, as JSON.
 struct Dispatcher: HTTPResponder {
   let tokenCheck: TokenCheck
+  let listenHost: String
+  /// Without a token, for whoever is on this machine.
+  let isOpen: Bool
+  let page: ReceiverPage
   let chunks: ChunkEndpoint
   let sessions: SessionEndpoint
   let recordings: RecordingEndpoint
@@ -48,8 +53,15 @@ struct Dispatcher: HTTPResponder {
       try request.allow([.get, .head])
       return Reply.json(["status": "ok"])
     }
+    if isOpen { try refuseOtherSites(request) }
+    if let file = try page.file(request) { return file }
     if TusEndpoint.owns(path), request.method == .options, verdict != .wrong { return tus.options() }
+    if verdict == .missing, path.hasPrefix(Routes.recordings + "/") {
+      let address = path.dropFirst(Routes.recordings.count + 1)
+      if page.allows(request, address) { return try await recordings.read(request, address) }
+    }
     guard verdict == .allowed else { throw .unauthorized }
+    if let answer = try await page.answer(request) { return answer }
     if path == Routes.chunk {
       try request.allow([.post])
       return try await chunks.store(request)
@@ -68,6 +80,20 @@ struct Dispatcher: HTTPResponder {
       return try await session(request, path.dropFirst(Routes.sessions.count + 1))
     }
     throw .notFound
+  }
+
+  /// A page of any site in a browser on this machine reaches a receiver without a token. `TusAccess` looks at origins by
+  /// itself: it lets pages of other programs on this machine in.
+  private func refuseOtherSites(_ request: Request) throws(ReceiverError) {
+    let refusal =
+      TusEndpoint.owns(request.uri.path)
+      ? BrowserGuard.hostRefusal(of: request.head, listeningOn: listenHost)
+      : BrowserGuard.refusal(of: request.head, listeningOn: listenHost)
+    switch refusal {
+    case nil: return
+    case .foreignHost: throw .foreignHost
+    case .foreignOrigin: throw .foreignOrigin
+    }
   }
 
   private func session(_ request: Request, _ rest: Substring) async throws(ReceiverError) -> Response {

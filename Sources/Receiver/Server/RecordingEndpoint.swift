@@ -66,7 +66,10 @@ struct RecordingEndpoint: Sendable {
       .lastModified: Timestamp.http(milliseconds: found.changed), .eTag: found.tag,
       // A running recording has more to say a second later.
       .cacheControl: "no-cache",
+      // No other site may show or play what is here.
+      .crossOriginResourcePolicy: "same-origin",
     ]
+    if request.uri.queryParameters["download"] != nil { headers[.contentDisposition] = Self.attachment(path.fileName) }
     if request.headers[.ifNoneMatch] == found.tag { return Response(status: .notModified, headers: headers) }
     let condition = request.headers[.ifRange]
     let range = condition == nil || condition == found.tag ? ByteRange(header: request.headers[.range]) : nil
@@ -82,6 +85,11 @@ struct RecordingEndpoint: Sendable {
     let response = Response(
       status: range == nil ? .ok : .partialContent, headers: headers, body: reading.body(found.file, bytes))
     return request.method == .head ? response.createHeadResponse() : response
+  }
+
+  /// RFC 8187.
+  private static func attachment(_ name: EntryName) -> String {
+    "attachment; filename*=UTF-8''\(PercentEncoding.encode(name.bytes))"
   }
 
   private struct Found: Sendable {

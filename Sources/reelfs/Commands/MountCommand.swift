@@ -25,7 +25,11 @@ struct MountCommand: ParsableCommand {
 
   func run() throws {
     let configuration = try options.configuration()
-    if configuration.runsAsDaemon, !ServedMount.isDetached { return try detach() }
+    if configuration.runsAsDaemon, !ServedMount.isDetached {
+      try detach()
+      if let page = PageFile(stateDirectory: configuration.stateDirectory).announcement { Terminal.say(page) }
+      return
+    }
     do {
       Glibc.exit(try ServedMount(configuration).supervise())
     } catch {

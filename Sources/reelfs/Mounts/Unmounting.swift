@@ -3,6 +3,12 @@ import Glibc
 /// Takes a FUSE mount away: by umount(2) as root, else through fusermount3, which may do it for its own user.
 enum Unmounting {
   static func unmount(_ path: String) throws(CommandFailure) {
+    // The page, `status --watch` and the like look into the mount for an instant each second: no reason to refuse.
+    for _ in 1..<triesMax {
+      if umount2(path, 0) == 0 { return }
+      guard errno == EBUSY else { break }
+      usleep(triesPauseMicroseconds)
+    }
     if umount2(path, 0) == 0 { return }
     switch errno {
     case EPERM: try fusermount(path)
@@ -11,6 +17,10 @@ enum Unmounting {
     case let number: throw CommandFailure("cannot unmount \(path): \(String(cString: strerror(number)))")
     }
   }
+
+  /// Half a second: whoever holds the mount for longer is at work there.
+  private static let triesMax = 10
+  private static let triesPauseMicroseconds: UInt32 = 50_000
 
   private static func fusermount(_ path: String) throws(CommandFailure) {
     guard let status = run(["fusermount3", "-u", "--", path]) else {

@@ -49,6 +49,8 @@ package struct MountConfiguration: Sendable, Equatable {
   package var hidesStatus = false
   package var propagatesDeletes = false
   package var runsAsDaemon = false
+  /// Where the page is served; nil: nowhere.
+  package var page: PageAddress? = .usual
 
   package init(destination: Destination, mountpoint: String, stateDirectory: String, device: String) {
     self.destination = destination

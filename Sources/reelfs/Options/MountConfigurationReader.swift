@@ -113,6 +113,10 @@ package struct MountConfigurationReader {
     configuration.hidesStatus = try isOn(.hideStatus)
     configuration.propagatesDeletes = try isOn(.propagateDeletes)
     configuration.runsAsDaemon = try isOn(.daemon)
+    let page = try value(.web) { text throws(TextError) -> PageAddress? in
+      text == "none" ? nil : try PageAddress(text)
+    }
+    if let page { configuration.page = page }
   }
 
   private func device() throws(CommandFailure) -> String {

@@ -81,6 +81,12 @@ package struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Data of the receiver in this program. Default: beside the state.", valueName: "folder"))
   var recordingsData: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Where this machine's browsers find the page of the mount, or none. Default: 127.0.0.1:8091, or a free port.",
+      valueName: "host:port"))
+  var web: String?
+
   @Flag(help: "Do not list user.sync.* attributes; they can still be read by name.")
   var hideXattrs = false
 
@@ -138,6 +144,7 @@ package struct MountOptions: ParsableArguments {
     flags[.fsync] = fsync
     flags[.mountOptions] = mountOptions.isEmpty ? nil : mountOptions.joined(separator: ",")
     flags[.recordingsData] = recordingsData
+    flags[.web] = web
     flags[.hideXattrs] = hideXattrs ? "true" : nil
     flags[.hideStatus] = hideStatus ? "true" : nil
     flags[.propagateDeletes] = propagateDeletes ? "true" : nil

@@ -26,6 +26,7 @@ package enum Setting: String, CaseIterable, Sendable {
   case hideStatus = "hide-status"
   case propagateDeletes = "propagate-deletes"
   case recordingsData = "recordings-data"
+  case web
   case daemon
 
   /// On the command line; `-o` is short and repeated there.

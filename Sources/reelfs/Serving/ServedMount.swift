@@ -31,9 +31,12 @@ struct ServedMount {
     // hunts a crash sets the variable.
     setenv("SWIFT_BACKTRACE", "enable=no", 0)
     var settings = Supervisor.Settings(
-      recordings: state.recordings.string, say: Terminal.complain, becameReady: { [self] in becameReady(state) })
+      recordings: state.recordings.string, say: Terminal.complain, becameReady: {})
     settings.service = service
-    let supervisor = try Supervisor(mount: mount, state: shared, children: children, settings: settings)
+    let page = configuration.page.flatMap { PageSocket.open($0, state: state) }
+    defer { page?.close() }
+    settings.becameReady = { [self] in becameReady(state, page) }
+    let supervisor = try Supervisor(mount: mount, state: shared, children: children(page), settings: settings)
     return supervisor.run()
   }
 
@@ -73,7 +76,7 @@ struct ServedMount {
   /// Longer than any disk takes that still works; the service manager's own limit for starts is 90 s.
   private static let oldWorkerSecondsMax = 60
 
-  private var children: [ChildProcess] {
+  private func children(_ page: PageSocket?) -> [ChildProcess] {
     // The flags after the subcommand's name are the worker's as well.
     let flags = Array(CommandLine.arguments.dropFirst(2))
     var children = [
@@ -89,13 +92,21 @@ struct ServedMount {
           arguments: ["receive", "--listen", "127.0.0.1:\(receiverPort)", "--data", data, "--supervised"],
           policy: .helper))
     }
+    if let page {
+      children.append(
+        ChildProcess(
+          name: "page", role: .onDemand(listener: page.socket),
+          arguments: ["page-server", "--mountpoint", configuration.mountpoint, "--page-file", page.file],
+          policy: .helper))
+    }
     return children
   }
 
-  private func becameReady(_ state: StateDirectory) {
+  private func becameReady(_ state: StateDirectory, _ page: PageSocket?) {
     Terminal.say(
       "recording folder \(configuration.mountpoint) uploads to \(configuration.destination.description); "
         + "status: \(configuration.mountpoint)/.status/summary, local copies: \(state.recordings)")
+    if let page { Terminal.say(page.announcement) }
     if Self.isDetached { Daemon.announceReady() }
   }
 

@@ -1,18 +1,19 @@
-import Crypto
-import HTTPTypes
+internal import Crypto
+public import HTTPTypes
 
 /// Whether a request may do what it asks.
-struct TokenCheck: Sendable {
+public struct TokenCheck: Sendable {
   /// SHA-256 of the token: digests have one length, so the comparison's time tells nothing about the token.
   private let expected: [UInt8]?
 
-  init(token: String?) { expected = token.map { Array(SHA256.hash(data: Array($0.utf8))) } }
+  /// - Parameter token: nil: everything is allowed.
+  public init(token: String?) { expected = token.map { Array(SHA256.hash(data: Array($0.utf8))) } }
 
-  enum Verdict {
+  public enum Verdict: Sendable {
     case allowed, missing, wrong
   }
 
-  func verdict(_ headers: HTTPFields) -> Verdict {
+  public func verdict(_ headers: HTTPFields) -> Verdict {
     guard let expected else { return .allowed }
     guard let value = headers[.authorization] else { return .missing }
     let words = value.split(separator: " ", maxSplits: 1)

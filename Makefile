@@ -7,7 +7,7 @@ BUILD  := .build/release
 REELFS := $(BUILD)/reelfs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-peers simulate mutations torture tsan asan bench clean
+.PHONY: help setup build run test test-peers test-browser simulate mutations torture tsan asan bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ test-peers:  ## foreign clients against our receiver; what they need is installe
 	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_receiver.py
 	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_client.py
 	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/s3_client.py
+
+test-browser:  ## both pages in Debian's chromium, which is installed if it is missing; pictures in .build/browser; ONLY=badges
+	command -v chromium >/dev/null || mount-scripts/setup-debian.sh chromium fonts-dejavu-core fonts-noto-color-emoji
+	swift build -c release --product reelfs
+	REELFS=$(REELFS) python3 Tests/Browser/run.py $(ONLY)
 
 simulate:  ## the uploader against simulated faults: SEEDS=100000, or SEED=26 TRACE=1
 	swift build -c release --product simulate

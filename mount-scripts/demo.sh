@@ -30,6 +30,7 @@ mount_folder() {
   done
   if is_mounted && [ -r "$folder/.status/summary" ]; then
     say "$folder is mounted already; recording into it."
+    show_page
     return
   fi
   # A folder that a dead mount lies on cannot be asked about; reelfs detaches it.
@@ -40,6 +41,14 @@ mount_folder() {
     fail "the mount did not come up; $reelfs doctor looks for the reason"
   is_mounted || fail "$reelfs mount returned, but nothing is mounted at $folder"
   say "$folder is mounted. Its receiver runs beside it and keeps its data in $data."
+  show_page
+}
+
+# Also for a mount that was there already.
+show_page() {
+  local page
+  page=$("$reelfs" web "$folder" 2>/dev/null) || return 0
+  echo "Watch it in the browser: $page"
 }
 
 record() {
@@ -104,10 +113,13 @@ show_copy() {
 }
 
 show_hints() {
+  local page
+  page=$("$reelfs" web "$folder" 2>/dev/null) || page=''
   cat <<TEXT
 
 $folder stays mounted. What to try next:
-  1. Record or copy anything into $folder, and watch it:   $reelfs status $folder --watch
+  1. Open its page, and record or copy anything into $folder:   ${page:-$reelfs web $folder}
+     The same in a terminal:   $reelfs status $folder --watch
   2. Ask a recording how safe it is:   getfattr -d $recording   or   cat $folder/.status/$(basename "$recording")
   3. End it once everything is stored:   $reelfs unmount --wait $folder
 TEXT

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that reelfs is built with and tested with, as far as they are missing, and checks Swift
-# and /dev/fuse. Changes nothing when all is there.
+# Installs the Debian packages that reelfs is built with and tested with, and those named as arguments, as far as they are
+# missing, and checks Swift and /dev/fuse. Changes nothing when all is there.
 set -euo pipefail
 
 # What the program is linked against, and what mounts for ordinary users.
 build_packages=(libfuse3-dev fuse3 libsqlite3-dev libcurl4-openssl-dev libzstd-dev pkg-config)
 # The recorders and tools of the demo and the tests.
+asked_for=("$@")
 test_packages=(ffmpeg sox tcpdump rsync attr openssl e2fsprogs strace curl python3)
 swift_major=6
 swift_minor=2
@@ -23,7 +24,7 @@ install_missing() {
   local missing=() as_root=() package
   command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || fail \
     "this script knows Debian and its relatives only; elsewhere install what corresponds to: ${build_packages[*]} ${test_packages[*]}"
-  for package in "${build_packages[@]}" "${test_packages[@]}"; do
+  for package in "${build_packages[@]}" "${test_packages[@]}" "${asked_for[@]}"; do
     is_installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0

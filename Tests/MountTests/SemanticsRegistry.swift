@@ -205,6 +205,8 @@ enum SemanticsRegistry {
      [#"metrics are lines that Prometheus reads"#, #"the metrics are Prometheus text: every series has help and type, and states are the only labels"#]),
     (#"one object a line with `id` (increasing, over restarts too), `time`, `type` and the fields below; it grows, so `tail -f` works; at 4 MiB it is begun anew"#,
      [#"events have ids that increase, also over a restart, and the types that scripts look for"#, #"tail -f follows the events"#]),
+    (#"where the chunks of a recording are, as JSON: counts, and at most 512 cells of one character ([PAGE.md](PAGE.md)); opened by name, not listed"#,
+     [#"live events tell of a recording, the chunk map shows where its chunks are, and the token lets it be steered"#, #"a long recording has at most 512 cells, and a cell shows the least safe of its chunks"#]),
     (#"takes commands, a line each: `process-uploads [force]`, `retry [--force]`, `pause`, `resume`, `hold`, `release`, `priority LEVEL`, `limit RATE\|off`, `flush`, `restart`; then a path or session id."#,
      [#"process-uploads force tries again what waits for its next attempt"#, #"each request is one line in .status/control"#]),
     (#"One wrong line and none of the write is carried out (EINVAL); a path without a recording is ENOENT."#,

@@ -10,6 +10,7 @@ extension Checker {
     for session in world.sessions {
       guard let row = world.journal.rows.sessions[session] else { return "\(session.number) not in the journal" }
       guard row.isSynced else { return "\(session.number) not synced" }
+      guard row.truncations.isEmpty else { return "\(session.number) was cut, and the uploader never said that it knows" }
     }
     for session in world.sessions {
       guard let file = world.files[session] else { continue }

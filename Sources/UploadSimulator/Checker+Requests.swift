@@ -23,6 +23,7 @@ extension Checker {
     let buffered = active.reduce(payload.bytes) { $0 + $1.payload.bytes }
     if buffered > policy.parallel * ChunkLayout.chunkBytes { fail("I4", "\(buffered) bytes in buffers") }
     lastStarted = Int64(transfer.id.number)
+    startedAt[transfer.id] = now
     futileStarts += 1
     let allowed = 60 + 5 * (now - futileSince).nanoseconds / 1_000_000_000
     if futileStarts > allowed { fail("I5", "\(futileStarts) requests since anything succeeded") }
@@ -36,7 +37,6 @@ extension Checker {
       fail("I5", "\(session.number) tried again sooner than the shortest delay")
     }
     failedAt[session] = nil
-    if unreadAt[session] != now { unreadAt[session] = nil }
     if case .chunk = transfer.request, let limit, limitedBytes > 0 {
       let seconds = (now - limitSince).nanoseconds / 1_000_000_000 + 2
       let allowed = Int(seconds) * limit + (policy.parallel + 1) * ChunkLayout.chunkBytes
@@ -84,8 +84,7 @@ extension Checker {
   /// The spool gave an outcome instead of a payload.
   mutating func unread(_ outcome: TransferOutcome, _ request: UploadRequest, at now: Instant) {
     count(outcome, request)
-    guard case .unreadable = outcome, let session = request.session, unreadAt[session] == nil else { return }
-    unreadAt[session] = now
+    if case .unreadable = outcome, let session = request.session { unreadAt[session] = now }
   }
 
   /// Every outcome, those that the spool gives instead of a payload too.
@@ -138,6 +137,7 @@ extension Checker {
     isAway = false
     isBack = false
     lastStarted = 0
+    startedAt = [:]
     failures = [:]
     detours = [:]
     notBefore = now
@@ -166,7 +166,9 @@ extension Checker {
       isAway = true
       return pardon()
     }
-    if failedAt[session] == nil { failedAt[session] = unreadAt[session] ?? now }
+    // What was on its way when the spool could not read another chunk belongs to that burst, whose rest has begun.
+    let unread = unreadAt[session].flatMap { moment in startedAt[transfer.id].map { $0 <= moment } == true ? moment : nil }
+    if failedAt[session] == nil { failedAt[session] = unread ?? now }
   }
 
   private mutating func pardon() {

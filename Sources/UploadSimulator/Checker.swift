@@ -27,9 +27,10 @@ struct Checker {
   var isAway = false
   /// The first failure of a session since its last start, success or pardon.
   var failedAt: [SessionID: Instant] = [:]
-  /// The first attempt of a session that ended before it began, since its last start at another moment: a failure that
-  /// comes back a little later belongs to the same burst, and is counted from here.
+  /// The last attempt of a session that ended before it began.
   var unreadAt: [SessionID: Instant] = [:]
+  /// Of every request of this process.
+  var startedAt: [TransferID: Instant] = [:]
   /// Failures since the last success of a session, and answers since its last completion that led nowhere: what its
   /// delay may be worth.
   var failures: [SessionID: Int] = [:]

@@ -31,6 +31,12 @@ struct SimulatedJournal {
     var revision: Int64 = 0
     /// Above every version that a truncation ever dropped.
     var baseVersion = ChunkVersion.first
+    /// Cuts that the uploader has not heard of: seals of before one of them, still on their way, bring nothing back.
+    var truncations: [Int: ChunkVersion] = [:]
+
+    func isCutOff(_ index: Int, _ version: ChunkVersion) -> Bool {
+      truncations.contains { $0.key <= index && $0.value > version }
+    }
   }
 
   struct Rows {
@@ -45,6 +51,8 @@ struct SimulatedJournal {
     case drop(SessionID, from: Int)
     case evict(SessionID, [Int])
     case hydrate(ChunkID)
+    /// A process has ended: what was on its way within it does not come any more.
+    case forgetTruncations
   }
 
   private(set) var rows = Rows()
@@ -89,6 +97,7 @@ struct SimulatedJournal {
     case .evict(let session, let indexes):
       for index in indexes { rows.sessions[session]?.chunks[index]?.state = .evicted }
     case .hydrate(let chunk): rows.sessions[chunk.session]?.chunks[chunk.index]?.state = .stored
+    case .forgetTruncations: for session in rows.sessions.keys { rows.sessions[session]?.truncations = [:] }
     }
   }
 
@@ -113,7 +122,10 @@ struct SimulatedJournal {
       changed(session)
     case .remote: break
     case .superseded(let chunk, let current): supersede(chunk, current)
-    case .dropped(let session, let index, let base): drop(session, from: index, below: base)
+    case .dropped(let session, let index, let base):
+      drop(session, from: index, below: base)
+      let later = rows.sessions[session]?.truncations.filter { $0.value > base }
+      rows.sessions[session]?.truncations = later ?? [:]
     case .renamed(let session, let facts):
       rows.sessions[session]?.facts = facts
       rows.sessions[session]?.isAnnounced = false
@@ -138,7 +150,7 @@ struct SimulatedJournal {
   }
 
   private mutating func seal(_ chunk: ChunkID, _ version: ChunkVersion) {
-    guard let row = rows.sessions[chunk.session] else { return }
+    guard let row = rows.sessions[chunk.session], !row.isCutOff(chunk.index, version) else { return }
     let old = row.chunks[chunk.index]
     if let old {
       guard version > old.version || (version == old.version && old.state == .open) else { return }
@@ -192,6 +204,7 @@ struct SimulatedJournal {
     let base = max(row.baseVersion, highest).next
     rows.sessions[session] = row
     rows.sessions[session]?.baseVersion = base
+    rows.sessions[session]?.truncations[index] = base
     drop(session, from: index, below: base)
     doubt(session)
   }

@@ -68,8 +68,7 @@ extension SimulatedWorld {
 
   func truncate(_ session: SessionID) {
     guard var file = files[session] else { return }
-    let size = Int64.random(in: 0...(file.size * 5 / 4 + 1), using: &generator)
-    let newSize = min(size, sizeMax)
+    let newSize = min(truncatedSize(file.size), sizeMax)
     // By its path: opened, cut and closed.
     if !file.isOpen {
       post(.opened(session))
@@ -89,6 +88,16 @@ extension SimulatedWorld {
     file.tracker.endTruncate(change, to: newSize, now: now)
     note("  truncate \(session.number) to \(newSize)", session.number, newSize)
     files[session] = file
+  }
+
+  /// Anywhere, up to a bit longer than it is; often at nothing (a take is recorded again) or between two chunks.
+  private func truncatedSize(_ size: Int64) -> Int64 {
+    let anywhere = Int64.random(in: 0...(size * 5 / 4 + 1), using: &generator)
+    switch Int.random(in: 0..<6, using: &generator) {
+    case 0: return 0
+    case 1: return anywhere - anywhere % Int64(ChunkLayout.chunkBytes)
+    default: return anywhere
+    }
   }
 
   func close(_ session: SessionID) {

@@ -71,6 +71,7 @@ extension SimulatedWorld {
   func restart() {
     isDead = false
     mail = []
+    journal.commit(.forgetTruncations, at: now)
     if killsLeft > 0 {
       killsLeft -= 1
       callsToLive = Int.random(in: 0...20, using: &generator)
@@ -115,6 +116,7 @@ extension SimulatedWorld {
     else { return }
     journal.isFailing = false
     journal.commit(.drop(file.session, from: file.chunkCount), at: now)
+    journal.commit(.forgetTruncations, at: now)
   }
 
   private func checkDigests(of file: SimulatedFile) {

@@ -58,9 +58,15 @@ struct Weights {
       actions.append((action, Self.isDrastic(action) ? 1 + weight / 8 : isBasic ? 60 + weight : weight))
     }
     if filesMax > 4 { actions.append((.create, 300)) }
-    if generator.percent(20) {
-      // Evicted bytes that are fetched, changed or cut off just before the power goes: too rare together by chance.
-      actions += [(.evict, 150), (.read, 100), (.rewrite, 150), (.truncate, 60), (.reopen, 60), (.powerCut, 30)]
+    // What is too rare together by chance, just before the power goes.
+    switch Int.random(in: 0..<10, using: &generator) {
+    // Evicted bytes are fetched, or changed.
+    case 0, 1: actions += [(.evict, 150), (.read, 100), (.rewrite, 150), (.truncate, 60), (.reopen, 60), (.powerCut, 30)]
+    // They are cut off and recorded anew, while nothing makes the journal durable meanwhile.
+    case 2:
+      actions.removeAll { $0.action == .read || $0.action == .sync || $0.action == .rewrite }
+      actions += [(.evict, 100), (.truncate, 150), (.append, 500), (.powerCut, 60)]
+    default: break
     }
     for fate in Fate.allCases where Bool.random(using: &generator) {
       fates.append((fate, Int.random(in: 1...100, using: &generator)))

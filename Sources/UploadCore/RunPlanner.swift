@@ -57,6 +57,9 @@ struct RunPlanner: Sendable {
     if case .appended(let head, _, _) = geometry { head } else { 0 }
   }
 
+  /// Chunks whose bytes travel with the completion.
+  var chunksWithCompletion: Int { fitsIntoCompletion ? end : min(end, chunksOfCompletion) }
+
   // MARK: What happens
 
   /// The destination has said what it takes.

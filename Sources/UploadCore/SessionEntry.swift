@@ -9,6 +9,8 @@ struct SessionEntry: Sendable {
   var planner: RunPlanner?
   /// Known at the destination under `facts`.
   var isAnnounced = false
+  /// It could not be completed without an announcement: something of it was begun at the destination.
+  var mustBeAnnounced = false
   /// A writer has it open.
   var isOpen = false
   var isFinished = false {
@@ -86,8 +88,8 @@ struct SessionEntry: Sendable {
   private func work(by planner: RunPlanner) -> Work? {
     guard planner.geometry != .undiscovered else { return nil }
     let mayComplete = isFinished && !isSynced && chunksInFlight == 0 && conversation == nil
-    // Small, and nothing of it has been begun: no announcement is worth its round trip.
-    if planner.fitsIntoCompletion, !isAnnounced, !isSynced { return mayComplete ? .completion : nil }
+    // Small, and nothing of it has been begun, as far as is known: no announcement is worth its round trip.
+    if planner.fitsIntoCompletion, !isAnnounced, !isSynced, !mustBeAnnounced { return mayComplete ? .completion : nil }
     let run = planner.next(pending)
     let isAllThatIsLeft = pending.first(from: planner.chunksOfCompletion) == nil
     if !isAnnounced {

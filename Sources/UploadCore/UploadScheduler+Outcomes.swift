@@ -104,6 +104,7 @@ extension UploadScheduler {
       return detour(session, "the recording was renamed while it was announced")
     }
     sessions[session]?.isAnnounced = true
+    sessions[session]?.mustBeAnnounced = false
     sessions[session]?.announcements += 1
     effects.append(.record(.announced(session, facts)))
   }
@@ -120,7 +121,9 @@ extension UploadScheduler {
   }
 
   private mutating func incomplete(_ session: SessionID, _ missing: [Int]) {
-    guard let entry = sessions[session], !entry.isChanged else { return }
+    guard let entry = sessions[session] else { return }
+    sessions[session]?.mustBeAnnounced = !entry.isAnnounced
+    guard !entry.isChanged else { return }
     let indexes = missing.filter { 0...ChunkLayout.indexMax ~= $0 }.sorted()
     for index in indexes {
       sessions[session]?.putBack(index..<index + 1)
@@ -140,6 +143,7 @@ extension UploadScheduler {
   private mutating func sessionUnknown(_ transfer: InFlight, _ session: SessionID) {
     putBack(transfer)
     guard let entry = sessions[session], entry.announcements == transfer.announcements else { return }
+    sessions[session]?.mustBeAnnounced = transfer.request == .complete(session)
     if entry.isAnnounced {
       sessions[session]?.isAnnounced = false
       effects.append(.record(.unannounced(session)))
@@ -151,7 +155,9 @@ extension UploadScheduler {
   private mutating func settle(_ transfer: InFlight, _ outcome: TransferOutcome) {
     switch outcome {
     case .stored(_, _, let bytes): limiter.refund(bytes: max(0, transfer.charged - bytes))
-    case .unreachable, .unreadable, .stale: limiter.refund(bytes: transfer.charged)
+    // Steps without a byte of content, as far as is known.
+    case .unreachable, .unreadable, .stale, .advanced, .completed, .incomplete, .rolledBack, .sessionUnknown:
+      limiter.refund(bytes: transfer.charged)
     default: break
     }
   }

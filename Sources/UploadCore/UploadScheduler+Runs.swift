@@ -45,7 +45,7 @@ extension UploadScheduler {
   mutating func discovered(_ geometry: TransferGeometry) {
     guard geometry != policy.geometry, policy.geometry != .chunks, geometry != .chunks else { return }
     policy.geometry = geometry
-    for session in sessions.keys {
+    for session in sessions.keys.sorted() {
       sessions[session]?.adopt(geometry)
       refresh(session)
     }
@@ -62,6 +62,7 @@ extension SessionEntry {
   /// Every sealed chunk from `index` on that is not on its way waits again.
   mutating func rolledBack(to index: Int) {
     isAnnounced = false
+    mustBeAnnounced = false
     isSynced = false
     guard var planner else { return }
     planner.rolledBack()

@@ -44,8 +44,17 @@ extension UploadScheduler {
   }
 
   private mutating func converse(_ session: SessionID, _ request: UploadRequest) {
-    let id = lease(request)
+    let carried = request == .complete(session) ? sessions[session]?.planner?.chunksWithCompletion ?? 0 : 0
+    let id = lease(request, charged: carried * ChunkLayout.chunkBytes)
     sessions[session]?.conversation = id
+    sessions[session]?.isRenamed = false
+    sessions[session]?.isChanged = false
+  }
+
+  /// What it sends is read now, and everything so far is journaled: a change while it waited for the journal is in it.
+  mutating func starts(_ id: TransferID) {
+    guard let session = transfers.first(where: { $0.id == id })?.request.session, sessions[session]?.conversation == id
+    else { return }
     sessions[session]?.isRenamed = false
     sessions[session]?.isChanged = false
   }

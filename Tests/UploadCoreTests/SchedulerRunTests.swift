@@ -31,6 +31,50 @@ struct SchedulerRunTests {
     transfers.compactMap { if case .run(let run) = $0.request { run.chunks } else { nil } }
   }
 
+  /// A small recording that was closed: its completion, asked for without an announcement.
+  static func smallRecording(_ harness: inout SchedulerHarness) -> Transfer? {
+    _ = record(&harness, sealed: 1)
+    harness.tell(.finished(session(1), size: Int64(ChunkLayout.chunkBytes)))
+    let completion = starts(harness.effects).first
+    #expect(completion?.request == .complete(session(1)))
+    return completion
+  }
+
+  @Test("a small recording of which something was begun under another name is announced, not completed for ever")
+  func begunUnderAnotherName() throws {
+    var harness = Self.harness(Self.parts)
+    let completion = try #require(Self.smallRecording(&harness))
+    harness.end(completion, .sessionUnknown)
+    let announcement = try #require(starts(harness.effects).first)
+    #expect(announcement.request == .announce(session(1)))
+    harness.end(announcement, .rolledBack(to: 0, []))
+    #expect(starts(harness.effects).map(\.request) == [.complete(session(1))])
+  }
+
+  @Test("a small recording of which parts were begun is announced, and then sent as a part")
+  func begunInParts() throws {
+    var harness = Self.harness(Self.parts)
+    let completion = try #require(Self.smallRecording(&harness))
+    harness.end(completion, .incomplete(missing: [0]))
+    let announcement = try #require(starts(harness.effects).first)
+    #expect(announcement.request == .announce(session(1)))
+    harness.end(announcement, .announced(facts(session(1))))
+    #expect(Self.runs(starts(harness.effects)) == [0..<1])
+  }
+
+  @Test("what a completion carries counts against the limit, and a step that carries nothing does not")
+  func limitedCompletion() throws {
+    var harness = Self.harness(Self.parts)
+    harness.tell(.control(.limit(bytesPerSecond: ChunkLayout.chunkBytes / 10)))
+    let completion = try #require(Self.smallRecording(&harness))
+    let stored = [StoredChunk(index: 0, version: .first, digest: digest(1))]
+    harness.end(completion, .runStored(stored, []))
+    #expect(starts(harness.effects).isEmpty, "a mebibyte takes ten seconds, of which one is saved up")
+    let last = try #require(starts(harness.pass(.seconds(10))).first)
+    harness.end(last, .advanced([]))
+    #expect(starts(harness.effects).map(\.request) == [.complete(session(1))])
+  }
+
   @Test("nothing is sent while the destination has not said what it takes, and everything is once it has")
   func undiscovered() throws {
     var harness = Self.harness(.undiscovered)

@@ -36,6 +36,10 @@ extension Journal {
             SELECT session FROM chunks WHERE state = 2
               AND at > (SELECT MAX(at) FROM chunks WHERE state = 2) - ?)
           """, arguments: [writeBackSeconds])
+      // What is sealed may have other bytes now than were sent of it in part: an append that went half way must not go on
+      // with them. (The chunk protocol compares digests.)
+      try db.execute(
+        sql: "UPDATE chunks SET version = version + 1 WHERE state = 1 AND session IN (SELECT session FROM remote_facts)")
       // The cut may have taken receipts of later versions: what the destination has now is known when it confirms the whole.
       try db.execute(
         sql: "INSERT OR IGNORE INTO settings (name, value) SELECT 'doubted ' || number, '' FROM sessions WHERE is_synced = 0")

@@ -14,6 +14,9 @@ public struct JournaledChunks: Sendable {
   public var hasExcess = false
   /// The journaled bytes of chunk `count - 1`; nil when it has no row.
   public var lastBytes: Int?
+  /// Chunks before the last one that were sealed shorter than a whole one: the recording grew, and a power cut took from
+  /// the journal what it had been told of that.
+  public var short: [Int] = []
 }
 
 /// One row of the sessions table, as status and recovery read it.
@@ -98,6 +101,8 @@ extension Journal {
           chunks.handedOff.insert(index)
         }
         if index == count - 1 { chunks.lastBytes = row[3] }
+        let isHere = row[2] == StoredChunkState.sealed.rawValue || row[2] == StoredChunkState.stored.rawValue
+        if index < count - 1, isHere, row[3] != ChunkLayout.chunkBytes { chunks.short.append(index) }
       }
       return chunks
     }

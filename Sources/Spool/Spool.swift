@@ -206,12 +206,14 @@ public final class Spool: Sendable {
       for index in evicted.indexes where index < count { chunks.handedOff.insert(index) }
       // A power cut can have shortened a file behind the journal's back.
       if chunks.hasExcess { chunks.baseVersion = try journal.drop(session, from: count) }
+      var changed = chunks.short
       if count > 0, let bytes = chunks.lastBytes, chunks.handedOff.contains(count - 1),
         bytes != ChunkLayout.byteCount(of: count - 1, size: size)
       {
-        chunks.reopened.merge(try journal.reopen(session, [count - 1])) { $1 }
-        chunks.handedOff.remove(count - 1)
+        changed.append(count - 1)
       }
+      if !changed.isEmpty { chunks.reopened.merge(try journal.reopen(session, changed)) { $1 } }
+      for index in changed { chunks.handedOff.remove(index) }
       return ChunkTracker(
         size: size, baseVersion: chunks.baseVersion, handedOff: chunks.handedOff, reopened: chunks.reopened,
         policy: sealPolicy, now: clock.now)

@@ -217,6 +217,26 @@ struct RecoveryTests {
     }
   }
 
+  @Test("a tail that grew by whole chunks before a power cut took the journal's word of it is sealed anew, in whole")
+  func shortChunkInTheMiddle() throws {
+    try withHarness { harness in
+      let take = try harness.create("take")
+      try harness.write(take, 0, [UInt8](repeating: 1, count: 10))
+      harness.clock.pass(.seconds(10))
+      try harness.record()
+      // The bytes came to the disk, and what the journal was told of them did not.
+      let grown = [UInt8](repeating: 2, count: 2 * mebibyte)
+      _ = try take.descriptor.writeAll(toAbsoluteOffset: 10, grown)
+
+      let (_, events) = try harness.reopen()
+      harness.clock.pass(.seconds(10))
+      let sealed = (events + harness.drain()).compactMap { event -> [Int]? in
+        if case .sealed(let chunk, let version, let bytes) = event { [chunk.index, Int(version.number), bytes] } else { nil }
+      }
+      #expect(sealed == [[0, 2, mebibyte], [1, 1, mebibyte], [2, 1, 10]])
+    }
+  }
+
   @Test("a chunk that was open at the death is sealed as the version that the journal promised")
   func openChunk() throws {
     try withHarness { harness in

@@ -150,11 +150,19 @@ struct TusDestinationTests {
     let talk = try TusTalk(chunks: 2, isFinished: true)
     talk.facts = [:]
     #expect(try talk.announce([]) == .announced(TusTalk.announcement.facts))
-    #expect(try talk.complete([.created("small")]) == .advanced([RemoteFact("tus.head", "1,1 \(talk.base)small")]))
+    #expect(try talk.complete([.created("small")]) == .advanced([RemoteFact("tus.whole", "1,1 \(talk.base)small")]))
     #expect(talk.header("Upload-Length") == String(2 * mebibyte))
     #expect(talk.header("Upload-Metadata")?.contains("relativePath dGFrZXMvb25lLndhdg==") == true)
     #expect(try talk.complete([.head(0), .lost]).isUnreachable)
     #expect(try talk.complete([.head(2 * mebibyte)]) == .runStored(talk.stored(0..<2), [RemoteFact("tus.final", "9 \(talk.base)small")]))
+  }
+
+  @Test("a head that was sent to be joined is not taken for the recording when it is cut to its head")
+  func cutToHead() throws {
+    let talk = try TusTalk(chunks: 5, isFinished: true)
+    talk.facts["tus.head"] = "1,1,1,1,1 \(talk.base)head"
+    #expect(try talk.complete([.created("small")]) == .advanced([RemoteFact("tus.whole", "1,1,1,1,1 \(talk.base)small")]))
+    #expect(talk.header("Upload-Concat") == nil)
   }
 
   @Test("a length that is an exact multiple of the chunk size is declared without a byte, and verified")
@@ -165,6 +173,27 @@ struct TusDestinationTests {
     #expect(talk.header("Upload-Checksum") == nil)
     // What the server says it has is believed more than what was receipted.
     #expect(try talk.complete([.head(3 * mebibyte - 1), .answer(204)]).rolledBackTo == 5)
+  }
+
+  @Test("a recording that was cut at a chunk's end after it was appended is uploaded anew, not declared for ever")
+  func cutAfterAppending() throws {
+    let talk = try TusTalk(chunks: 6, appended: 8, isFinished: true)
+    let outcome = try talk.complete([.answer(409), .head(3 * mebibyte), .answer(204)])
+    #expect(outcome.rolledBackTo == 5)
+    #expect(talk.sent.last?.method == .delete)
+  }
+
+  @Test("when the answer to the declaration of the length was lost, it is not refused for being declared again")
+  func declaredTwice() throws {
+    let talk = try TusTalk(chunks: 8, appended: 8, isFinished: true)
+    let length = String(3 * mebibyte)
+    let head = TusTalk.Scripted.answer(200, ["upload-offset": length, "upload-length": length], words: "")
+    let refusal = TusTalk.Scripted.answer(400, words: "missing or invalid Upload-Length header")
+    #expect(try talk.complete([refusal, head]) == .advanced([RemoteFact("tus.length", length)]))
+    guard case .rejected = try talk.complete([refusal, .head(3 * mebibyte)]) else {
+      Issue.record("a server that has no deferred lengths after all")
+      return
+    }
   }
 
   @Test(

@@ -75,7 +75,7 @@ final class TusTalk {
 
   /// What is to be remembered of a created upload.
   func creation(_ url: String, headChunks: Int = 5) -> [RemoteFact] {
-    ["tus.head_chunks", "tus.upload", "tus.appended", "tus.length", "tus.begun", "tus.head"].map { RemoteFact($0, nil) } + [
+    ["tus.head_chunks", "tus.upload", "tus.appended", "tus.length", "tus.begun", "tus.head", "tus.whole"].map { RemoteFact($0, nil) } + [
       RemoteFact("tus.upload", url), RemoteFact("tus.head_chunks", String(headChunks)),
       RemoteFact("tus.appended", String(headChunks)),
     ]

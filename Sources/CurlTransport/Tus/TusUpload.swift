@@ -13,8 +13,10 @@ struct TusUpload {
   var length: Int64?
   /// The run that was begun at `appended`: what an offset inside it means.
   var begun = Begun(start: 0, versions: [])
-  /// The upload of the head, or of a recording that is all head.
+  /// The upload of the head, to be joined.
   var head: Part?
+  /// The upload of a recording that is all head: a partial one would never be a recording there, nor this one be joined.
+  var whole: Part?
   /// The whole recording, and the revision that it was.
   var final: Final?
 
@@ -45,6 +47,7 @@ struct TusUpload {
     static let length = "tus.length"
     static let begun = "tus.begun"
     static let head = "tus.head"
+    static let whole = "tus.whole"
     static let final = "tus.final"
   }
 
@@ -56,7 +59,8 @@ struct TusUpload {
     if let (word, rest) = Self.split(facts[Name.begun]), let start = Int(word) {
       begun = Begun(start: start, versions: Self.versions(rest))
     }
-    if let (word, rest) = Self.split(facts[Name.head]) { head = Part(versions: Self.versions(word), url: rest) }
+    head = Self.part(facts[Name.head])
+    whole = Self.part(facts[Name.whole])
     if let (word, rest) = Self.split(facts[Name.final]), let revision = Int64(word) {
       final = Final(revision: revision, url: rest)
     }
@@ -71,7 +75,7 @@ struct TusUpload {
 
   /// The upload under way is of no use any more; what was completed earlier stays known.
   static var forgotten: [RemoteFact] {
-    [Name.headChunks, Name.url, Name.appended, Name.length, Name.begun, Name.head].map { RemoteFact($0, nil) }
+    [Name.headChunks, Name.url, Name.appended, Name.length, Name.begun, Name.head, Name.whole].map { RemoteFact($0, nil) }
   }
 
   static func appended(_ index: Int) -> RemoteFact { RemoteFact(Name.appended, String(index)) }
@@ -80,7 +84,12 @@ struct TusUpload {
     RemoteFact(Name.begun, "\(begun.start) \(text(begun.versions))")
   }
   static func head(_ part: Part) -> RemoteFact { RemoteFact(Name.head, "\(text(part.versions)) \(part.url)") }
+  static func whole(_ part: Part) -> RemoteFact { RemoteFact(Name.whole, "\(text(part.versions)) \(part.url)") }
   static func final(_ final: Final) -> RemoteFact { RemoteFact(Name.final, "\(final.revision) \(final.url)") }
+
+  private static func part(_ text: String?) -> Part? {
+    split(text).map { word, rest in Part(versions: versions(word), url: rest) }
+  }
 
   private static func text(_ versions: [UInt32]) -> String { versions.map(String.init).joined(separator: ",") }
   private static func versions(_ text: String) -> [UInt32] { text.split(separator: ",").compactMap { UInt32($0) } }

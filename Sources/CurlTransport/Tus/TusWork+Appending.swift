@@ -49,7 +49,7 @@ extension TusWork {
   }
 
   /// The server has lost bytes that it had acknowledged (a crash without a sync).
-  private func lost(to offset: Int64) -> ConversationStep {
+  func lost(to offset: Int64) -> ConversationStep {
     let index = upload.headChunks + Int(offset / Int64(ChunkLayout.chunkBytes))
     var facts = [TusUpload.appended(index)]
     do throws(SourceError) {

@@ -27,13 +27,30 @@ extension TusWork {
     if upload.length != nil { return verify(url, then: then) }
     return .send(
       requests.append([], to: url, at: neededLength, length: neededLength, checksum: nil, bytesPerSecondMax: nil)
-    ) { [server] result in
+    ) { result in
       guard case .answered(let answer) = result else { return missing(result, "PATCH") }
-      if answer.status == 400, answer.words?.contains("Upload-Length") == true {
-        return .end(.rejected("\(server.creationURL) does not really support uploads of deferred length: \(answer.words ?? "")"))
-      }
+      if [400, 409].contains(answer.status) { return whyNotDeclared(url, answer) }
       guard [200, 204].contains(answer.status) else { return missing(result, "PATCH") }
       return .end(.advanced([TusUpload.length(neededLength)]))
+    }
+  }
+
+  /// The recording was cut since it was appended, the server lost its end, or an earlier answer to the same was lost.
+  private func whyNotDeclared(_ url: String, _ refusal: HTTPAnswer) -> ConversationStep {
+    memory.offsets[url] = nil
+    return .send(requests.head(url)) { [server] result in
+      guard case .answered(let answer) = result, 200...204 ~= answer.status,
+        let offset = answer.headers["upload-offset"].flatMap({ Int64($0) })
+      else { return missing(result, "HEAD") }
+      if offset < neededLength { return lost(to: offset) }
+      if offset > neededLength { return restart("the recording has been cut") }
+      if answer.headers["upload-length"].flatMap({ Int64($0) }) == neededLength {
+        return .end(.advanced([TusUpload.length(neededLength)]))
+      }
+      if refusal.status == 400, refusal.words?.contains("Upload-Length") == true {
+        return .end(.rejected("\(server.creationURL) does not really support uploads of deferred length: \(refusal.words ?? "")"))
+      }
+      return .end(TusOutcomes.outcome(of: .answered(refusal), "PATCH", at: server.creationURL))
     }
   }
 
@@ -52,14 +69,16 @@ extension TusWork {
     let snapshot = chunkCount == 0
       ? RunSnapshot(chunks: [], bytes: []) : try exchange.read(0..<min(chunkCount, max(headChunks, 1)))
     let versions = snapshot.chunks.map(\.version.number)
-    guard let head = upload.head, head.versions == versions else {
+    guard let head = partial ? upload.head : upload.whole, head.versions == versions else {
       let request = requests.create(
         .known(Int64(snapshot.bytes.count)), partial: partial, metadata: partial ? nil : metadata)
       return create(request, "creating an upload") { url in
-        .end(.advanced([TusUpload.head(TusUpload.Part(versions: versions, url: url))]))
+        let part = TusUpload.Part(versions: versions, url: url)
+        return .end(.advanced([partial ? TusUpload.head(part) : TusUpload.whole(part)]))
       }
     }
-    return offset(of: head.url, lost: [RemoteFact(TusUpload.Name.head, nil)]) { offset in
+    let lost = RemoteFact(partial ? TusUpload.Name.head : TusUpload.Name.whole, nil)
+    return offset(of: head.url, lost: [lost]) { offset in
       append(snapshot.bytes, from: Int(clamping: offset), to: head.url, startingAt: 0) { then(head.url, snapshot.chunks) }
     }
   }

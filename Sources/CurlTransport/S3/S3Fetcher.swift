@@ -17,7 +17,9 @@ package final class S3Fetcher: Sendable {
     let start = Int64(chunk.index) * Int64(ChunkLayout.chunkBytes)
     let end = min(object.size, start + Int64(ChunkLayout.chunkBytes))
     guard start < end else { throw FetchError("the object ends before chunk \(chunk.index)", isFinal: true) }
-    let request = S3Request.getObject(object.key, range: start..<end, ifMatch: object.etag.isEmpty ? nil : object.etag)
+    // Of whatever object is there now: the journal may be older than it (an answer or a power cut), and evicted bytes are
+    // the same in both. The digest decides.
+    let request = S3Request.getObject(object.key, range: start..<end)
     return try client.answer(to: request) { answer, reader throws(S3Refusal) in try reader.bytes(answer, range: start..<end) }
   }
 }

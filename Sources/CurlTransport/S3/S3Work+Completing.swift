@@ -78,17 +78,15 @@ extension S3Work {
     }
   }
 
-  /// The object is gone or another one, or the store does not copy: everything that is here is sent again. An object that
-  /// only cannot be copied is still where evicted bytes are fetched from.
+  /// The object is gone or another one, or the store does not copy: everything that is here is sent again. Its key stays
+  /// known: what was completed there later, unknown to the journal, is still where evicted bytes are fetched from.
   private func cannotCopy(_ refusal: S3Refusal) -> ConversationStep? {
     switch refusal.meaning {
     case .uploadGone: return lost
-    case .unsupported:
+    case .unsupported, .objectMissing, .objectChanged:
       guard var object = memory.object else { return lost }
       object.plan = S3Memory.notCopied
       return .end(.rolledBack(to: 0, memory.forgotten + [S3Memory.fact(object)]))
-    case .objectMissing, .objectChanged:
-      return .end(.rolledBack(to: 0, memory.forgotten + [RemoteFact(S3Memory.Name.object, nil)]))
     default: return nil
     }
   }

@@ -14,14 +14,16 @@ extension Checker {
 
   mutating func started(
     _ transfer: Transfer, _ payload: SimulatedPayload, among active: [SimulatedWorld.ActiveRequest],
-    policy: UploadPolicy, at now: Instant
+    carriedMax: Int, policy: UploadPolicy, at now: Instant
   ) {
     if active.count >= policy.parallel { fail("I4", "more than \(policy.parallel) in flight") }
     if active.contains(where: { $0.transfer.request == transfer.request }) {
       fail("I4", "twice in flight: \(transfer.request)")
     }
+    if case .run(let run) = transfer.request { checkRun(run, among: active) }
     let buffered = active.reduce(payload.bytes) { $0 + $1.payload.bytes }
-    if buffered > policy.parallel * ChunkLayout.chunkBytes { fail("I4", "\(buffered) bytes in buffers") }
+    if buffered > policy.parallel * carriedMax * ChunkLayout.chunkBytes { fail("I4", "\(buffered) bytes in buffers") }
+    runBytes = carriedMax * ChunkLayout.chunkBytes
     lastStarted = Int64(transfer.id.number)
     startedAt[transfer.id] = now
     futileStarts += 1
@@ -37,10 +39,18 @@ extension Checker {
       fail("I5", "\(session.number) tried again sooner than the shortest delay")
     }
     failedAt[session] = nil
-    if case .chunk = transfer.request, let limit, limitedBytes > 0 {
+    if let limit, limitedBytes > 0 {
       let seconds = (now - limitSince).nanoseconds / 1_000_000_000 + 2
-      let allowed = Int(seconds) * limit + (policy.parallel + 1) * ChunkLayout.chunkBytes
+      let allowed = Int(seconds) * limit + (policy.parallel + 1) * runBytes
       if limitedBytes > allowed { fail("I5", "\(limitedBytes) bytes in \(seconds) s at \(limit) bytes a second") }
+    }
+  }
+
+  /// No chunk travels twice at once, and what is appended goes one after the other.
+  private mutating func checkRun(_ run: ChunkRun, among active: [SimulatedWorld.ActiveRequest]) {
+    for other in active where other.transfer.request.session == run.session {
+      guard case .run(let old) = other.transfer.request, isAppending || old.chunks.overlaps(run.chunks) else { continue }
+      fail("I4", "chunks \(run.chunks) and \(old.chunks) of \(run.session.number) in flight at once")
     }
   }
 
@@ -50,7 +60,10 @@ extension Checker {
     case .stored(_, _, let bytes):
       limitedBytes += bytes
       succeeded(transfer, now)
-    case .announced, .completed, .runStored, .advanced: succeeded(transfer, now)
+    case .runStored(let chunks, _):
+      limitedBytes += chunks.reduce(0) { $0 + SimulatedFile.byteCount(of: $1.digest) }
+      succeeded(transfer, now)
+    case .announced, .completed, .advanced: succeeded(transfer, now)
     case .reachable:
       if isAway {
         isBack = true

@@ -12,12 +12,12 @@ extension Checker {
       // Rows of before a power cut may be of other bytes; recovery has compared those that could be.
       return fail("I2", "chunk \(chunk.index) of \(chunk.session.number) is evicted, the journal has other bytes")
     }
-    guard world.receiver.chunk(chunk)?.digest == row.digest else {
+    guard world.fetchable(chunk) == row.digest else {
       return fail("I2", "chunk \(chunk.index) of \(chunk.session.number) is evicted, and nowhere else")
     }
   }
 
-  mutating func cameBackDifferent(_ chunk: ChunkID, _ held: SimulatedReceiver.Chunk?) {
+  mutating func cameBackDifferent(_ chunk: ChunkID, _ held: ChunkDigest?) {
     let what = held == nil ? "the receiver has nothing of it" : "it came back as other bytes"
     fail("I2", "chunk \(chunk.index) of \(chunk.session.number) was evicted, and \(what)")
   }

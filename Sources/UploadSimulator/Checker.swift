@@ -43,6 +43,10 @@ struct Checker {
   var limit: Int?
   var limitSince = Instant(nanoseconds: 0)
   var limitedBytes = 0
+  /// The destination takes bytes in their order only.
+  var isAppending = false
+  /// The longest request.
+  var runBytes = ChunkLayout.chunkBytes
   /// What was sent as which version.
   var sent: [ChunkID: (version: ChunkVersion, digest: ChunkDigest)] = [:]
 

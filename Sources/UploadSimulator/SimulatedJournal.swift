@@ -9,12 +9,24 @@ struct SimulatedJournal {
   struct ChunkRow {
     var version: ChunkVersion
     var state: ChunkState
+    /// When it was sealed last.
+    var bytes = 0
     var digest: ChunkDigest?
     /// When the oldest change was sealed that is not stored yet: what age means.
     var waitsSince: Instant?
 
     /// The destination has confirmed it.
     var isConfirmed: Bool { state == .stored || state == .evicted }
+
+    /// As destinations of other geometries see it.
+    var publicState: UploadCore.ChunkRow.State {
+      switch state {
+      case .open: .open
+      case .sealed: .sealed
+      case .stored: .stored
+      case .evicted: .evicted
+      }
+    }
   }
 
   struct SessionRow {
@@ -33,6 +45,8 @@ struct SimulatedJournal {
     var baseVersion = ChunkVersion.first
     /// Cuts that the uploader has not heard of: seals of before one of them, still on their way, bring nothing back.
     var truncations: [Int: ChunkVersion] = [:]
+    /// What the destination told, by name.
+    var remote: [String: String] = [:]
 
     func isCutOff(_ index: Int, _ version: ChunkVersion) -> Bool {
       truncations.contains { $0.key <= index && $0.value > version }
@@ -53,6 +67,8 @@ struct SimulatedJournal {
     case hydrate(ChunkID)
     /// A process has ended: what was on its way within it does not come any more.
     case forgetTruncations
+    /// After a power cut: sealed chunks may have other bytes than were sent of them in part.
+    case distrust(SessionID)
   }
 
   private(set) var rows = Rows()
@@ -97,6 +113,10 @@ struct SimulatedJournal {
     case .evict(let session, let indexes):
       for index in indexes { rows.sessions[session]?.chunks[index]?.state = .evicted }
     case .hydrate(let chunk): rows.sessions[chunk.session]?.chunks[chunk.index]?.state = .stored
+    case .distrust(let session):
+      for (index, row) in rows.sessions[session]?.chunks ?? [:] where row.state == .sealed {
+        rows.sessions[session]?.chunks[index]?.version = row.version.next
+      }
     case .forgetTruncations: for session in rows.sessions.keys { rows.sessions[session]?.truncations = [:] }
     }
   }
@@ -108,7 +128,7 @@ struct SimulatedJournal {
     case .registered(let session, let facts):
       rows.sessions[session, default: SessionRow(facts: facts)].facts = facts
     case .opened(let session): rows.sessions[session]?.isFinished = false
-    case .sealed(let chunk, let version, _): seal(chunk, version)
+    case .sealed(let chunk, let version, let bytes): seal(chunk, version, bytes)
     case .stored(let chunk, let version, let digest): store(chunk, version, digest)
     case .unstored(let chunk):
       guard rows.sessions[chunk.session]?.chunks[chunk.index]?.state == .stored else { return }
@@ -118,9 +138,10 @@ struct SimulatedJournal {
     case .rolledBack(let session, let index):
       for (place, row) in rows.sessions[session]?.chunks ?? [:] where place >= index && row.state == .stored {
         rows.sessions[session]?.chunks[place]?.state = .sealed
+        rows.sessions[session]?.chunks[place]?.waitsSince = now
       }
       changed(session)
-    case .remote: break
+    case .remote(let session, let fact): rows.sessions[session]?.remote[fact.name] = fact.value
     case .superseded(let chunk, let current): supersede(chunk, current)
     case .dropped(let session, let index, let base):
       drop(session, from: index, below: base)
@@ -149,21 +170,23 @@ struct SimulatedJournal {
     }
   }
 
-  private mutating func seal(_ chunk: ChunkID, _ version: ChunkVersion) {
+  private mutating func seal(_ chunk: ChunkID, _ version: ChunkVersion, _ bytes: Int) {
     guard let row = rows.sessions[chunk.session], !row.isCutOff(chunk.index, version) else { return }
     let old = row.chunks[chunk.index]
     if let old {
       guard version > old.version || (version == old.version && old.state == .open) else { return }
     }
     let since = old.map { $0.isConfirmed ? now : $0.waitsSince ?? now } ?? now
-    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(version: version, state: .sealed, waitsSince: since)
+    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(
+      version: version, state: .sealed, bytes: bytes, waitsSince: since)
     changed(chunk.session)
   }
 
   private mutating func store(_ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest) {
     guard let row = rows.sessions[chunk.session]?.chunks[chunk.index], row.state == .sealed, row.version == version
     else { return }
-    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(version: version, state: .stored, digest: digest)
+    rows.sessions[chunk.session]?.chunks[chunk.index] = ChunkRow(
+      version: version, state: .stored, bytes: row.bytes, digest: digest)
     everStored.insert(chunk)
   }
 

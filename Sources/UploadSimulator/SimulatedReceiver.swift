@@ -36,6 +36,7 @@ struct SimulatedReceiver {
   mutating func answer(_ payload: SimulatedPayload) -> TransferOutcome {
     switch payload {
     case .probe: return .reachable
+    case .exchange: preconditionFailure("the receiver takes chunks")
     case .announce(let session, let facts):
       unsynced.append(.session(session, sessions[session]))
       if sessions[session] == nil {
@@ -99,15 +100,25 @@ enum SimulatedPayload {
   case chunk(ChunkID, SimulatedReceiver.Chunk, bytes: Int)
   case complete(SessionID, SessionFacts, revision: Int64, SimulatedReceiver.Recording)
   case probe
+  /// A transfer to another kind of destination: it reads what it needs when it needs it.
+  case exchange(SimulatedExchange)
 
   var session: SessionID? {
     switch self {
     case .announce(let session, _), .complete(let session, _, _, _): session
     case .chunk(let chunk, _, _): chunk.session
+    case .exchange(let exchange): exchange.session
     case .probe: nil
     }
   }
 
-  /// Of a chunk; requests without one weigh nothing.
-  var bytes: Int { if case .chunk(_, _, let bytes) = self { bytes } else { 0 } }
+  /// Of what it carries at most; requests without a chunk weigh nothing.
+  var bytes: Int {
+    switch self {
+    case .chunk(_, _, let bytes): bytes
+    case .exchange(let exchange):
+      if case .run(let run) = exchange.request { run.chunks.count * ChunkLayout.chunkBytes } else { 0 }
+    case .announce, .complete, .probe: 0
+    }
+  }
 }

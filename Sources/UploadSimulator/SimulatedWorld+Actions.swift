@@ -109,14 +109,31 @@ extension SimulatedWorld {
     let candidates = sessions.filter { session in
       guard let row = journal.rows.sessions[session] else { return false }
       let isHere = !row.chunks.values.contains { $0.state == .evicted } && files[session]?.holes.isEmpty == true
-      return !row.isSynced && isHere && !completing.contains(session)
+      return !row.isSynced && isHere && !completing.contains(session) && !isWhole(row)
     }
     guard let session = generator.element(of: candidates) else { return }
     checker.forgetful.insert(session)
+    guard destination.kind == .chunks else { return destinationForgets(session) }
     if Bool.random(using: &generator) {
       receiver.forget(session)
     } else if let index = generator.element(of: (receiver.sessions[session]?.chunks.keys.sorted() ?? [])) {
       receiver.lose(ChunkID(session, index))
+    }
+  }
+
+  /// It has said that it is whole there, as it is now: it will not be asked again.
+  private func isWhole(_ row: SimulatedJournal.SessionRow) -> Bool {
+    StoreMemory(row.remote).object?.revision == row.revision || TusMemory(row.remote).final?.revision == row.revision
+  }
+
+  /// Uploads expire or roll back, objects are deleted.
+  private func destinationForgets(_ session: SessionID) {
+    switch (destination.kind, Int.random(in: 0..<3, using: &generator)) {
+    case (.parts, 0): destination.store.forgetObjects(of: session)
+    case (.parts, _): destination.store.forgetUploads(of: session)
+    case (.appended, 0): destination.tus.forgetUploads(of: session)
+    case (.appended, _): destination.tus.rollBack(session, using: &generator)
+    case (.chunks, _): break
     }
   }
 

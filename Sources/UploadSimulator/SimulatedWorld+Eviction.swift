@@ -8,7 +8,7 @@ extension SimulatedWorld {
     guard var file = files[session], !journal.isFailing, !checker.forgetful.contains(session) else { return }
     // Since a power cut the destination may hold other bytes than the journal says, until it has confirmed the whole.
     if journal.rows.sessions[session]?.isSynced == true { doubted.remove(session) }
-    guard !doubted.contains(session) else { return }
+    guard !doubted.contains(session), mayBeEvicted(session) else { return }
     let candidates = evictable(file)
     guard !candidates.isEmpty else { return }
     file.sync()
@@ -20,6 +20,15 @@ extension SimulatedWorld {
     }
     note("  evict \(session.number) \(candidates)", session.number, Int64(candidates.count))
     files[session] = file
+  }
+
+  /// A tus server gives nothing back, a store whole recordings.
+  private func mayBeEvicted(_ session: SessionID) -> Bool {
+    switch destination.kind {
+    case .chunks: true
+    case .parts: journal.rows.sessions[session]?.isSynced == true
+    case .appended: false
+    }
   }
 
   private func evictable(_ file: SimulatedFile) -> [Int] {
@@ -36,26 +45,29 @@ extension SimulatedWorld {
     guard let file = files[session], file.chunkCount > 0 else { return }
     let index = Int.random(in: 0..<file.chunkCount, using: &generator)
     guard file.holes.contains(index) else { return checker.read(ChunkID(session, index), file) }
-    guard isReachable else { return }
-    files[session]?.fetching.insert(index)
-    let chunk = ChunkID(session, index)
-    schedule(.fetched(chunk, receiver.chunk(chunk)), after: latency() + latency())
+    fetch(ChunkID(session, index))
+  }
+
+  /// Its bytes will be here in a while, if the destination is.
+  func fetch(_ chunk: ChunkID) {
+    guard isReachable, files[chunk.session]?.fetching.insert(chunk.index).inserted == true else { return }
+    schedule(.fetched(chunk, fetchable(chunk)), after: latency() + latency())
   }
 
   /// Bytes came back. Meanwhile the recording may have been cut or deleted.
-  func fetched(_ chunk: ChunkID, _ held: SimulatedReceiver.Chunk?) {
+  func fetched(_ chunk: ChunkID, _ held: ChunkDigest?) {
     guard files[chunk.session]?.fetching.remove(chunk.index) != nil else { return }
     _ = hydrate(chunk, held)
   }
 
   /// A chunk that changes in part must be here in whole. - Returns: whether it is.
-  func hydrate(_ chunk: ChunkID) -> Bool { isReachable && hydrate(chunk, receiver.chunk(chunk)) }
+  func hydrate(_ chunk: ChunkID) -> Bool { isReachable && hydrate(chunk, fetchable(chunk)) }
 
   /// Bytes are verified, written and synced; only then the journal counts on them, durably.
-  private func hydrate(_ chunk: ChunkID, _ held: SimulatedReceiver.Chunk?) -> Bool {
+  private func hydrate(_ chunk: ChunkID, _ held: ChunkDigest?) -> Bool {
     guard var file = files[chunk.session], file.holes.contains(chunk.index), !journal.isFailing, now >= diskFullUntil
     else { return false }
-    guard held?.digest == file.digest(of: chunk.index) else {
+    guard held == file.digest(of: chunk.index) else {
       checker.cameBackDifferent(chunk, held)
       return false
     }

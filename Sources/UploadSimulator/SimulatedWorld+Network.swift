@@ -5,13 +5,18 @@ import UploadProtocol
 extension SimulatedWorld {
   func start(_ transfer: Transfer, _ payload: SimulatedPayload) {
     note("→ \(transfer.id.number) \(transfer.request)", Int64(transfer.id.number))
-    checker.started(transfer, payload, among: active, policy: policy, at: now)
+    checker.started(
+      transfer, payload, among: active, carriedMax: destination.carriedMax, policy: policy, at: now)
     active.append(ActiveRequest(transfer: transfer, payload: payload))
+    if destination.kind != .chunks {
+      let exchange: SimulatedExchange? = if case .exchange(let exchange) = payload { exchange } else { nil }
+      return begin(exchange, transfer.id)
+    }
     guard isReachable else {
       if !isBlackHole { schedule(.answer(transfer.id, .unreachable("refused")), after: latency()) }
       return
     }
-    let there = latency() + transmission(of: payload, transfer.id)
+    let there = latency() + transmission(of: payload.bytes, transfer.id)
     guard let fate = fate(of: payload) else {
       return schedule(.arrival(payload, answering: transfer.id, after: latency()), after: there)
     }
@@ -19,17 +24,21 @@ extension SimulatedWorld {
   }
 
   /// One uplink for all: a slow one delivers in the order of starting, and moves some bytes of each all the time.
-  private func transmission(of payload: SimulatedPayload, _ id: TransferID) -> Span {
-    guard let rate = weights.bytesPerSecond, !isHealed, payload.bytes > 0 else { return .zero }
-    let time = Span(nanoseconds: Int64(payload.bytes) * 1_000_000_000 / Int64(rate))
+  func transmission(of bytes: Int, _ id: TransferID) -> Span {
+    guard let rate = weights.bytesPerSecond, !isHealed, bytes > 0 else { return .zero }
+    let time = Span(nanoseconds: Int64(bytes) * 1_000_000_000 / Int64(rate))
     linkFreeAt = max(linkFreeAt, now) + time
     schedule(.progress(id, until: linkFreeAt), after: .seconds(10))
     return linkFreeAt - now
   }
 
-  private func fate(of payload: SimulatedPayload) -> Weights.Fate? {
+  func drawFate() -> Weights.Fate? {
     guard !isHealed, generator.percent(weights.faultPercent) else { return nil }
-    let fate = generator.weighted(weights.fates.map { ($0.fate, $0.weight) })
+    return generator.weighted(weights.fates.map { ($0.fate, $0.weight) })
+  }
+
+  private func fate(of payload: SimulatedPayload) -> Weights.Fate? {
+    let fate = drawFate()
     if case .probe = payload, fate == .refused || fate == .corrupted { return nil }
     return fate
   }
@@ -138,6 +147,7 @@ extension SimulatedWorld {
 
   func cancel(_ id: TransferID) {
     note("✕ \(id.number)", Int64(id.number))
+    abandonExchange(id)
     guard let place = active.firstIndex(where: { $0.transfer.id == id }) else { return }
     checker.cancelled(active.remove(at: place).transfer, at: now)
   }

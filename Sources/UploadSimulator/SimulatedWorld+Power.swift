@@ -9,8 +9,9 @@ extension SimulatedWorld {
   func crashReceiver() {
     let requests = active
     active = []
+    abandonExchanges()
     for request in requests {
-      if Bool.random(using: &generator) { _ = receiver.answer(request.payload) }
+      if destination.kind == .chunks, Bool.random(using: &generator) { _ = receiver.answer(request.payload) }
       reports.append(.transferred(request.transfer.id, .unreachable("connection reset")))
       checker.reported(.unreachable(""), to: request.transfer, at: now)
     }
@@ -41,7 +42,10 @@ extension SimulatedWorld {
     note("☠ killed")
     isDead = true
     callsToLive = nil
-    for request in active where Bool.random(using: &generator) { _ = receiver.answer(request.payload) }
+    if destination.kind == .chunks {
+      for request in active where Bool.random(using: &generator) { _ = receiver.answer(request.payload) }
+    }
+    abandonExchanges()
     active = []
     waitingAnswers = []
     reports = []

@@ -4,6 +4,7 @@ import UploadProtocol
 /// The spool's side of the uploader: what is sent, and what a new process finds.
 extension SimulatedWorld {
   func load(_ request: UploadRequest) -> LoadedTransfer<SimulatedPayload> {
+    if destination.kind != .chunks { return loadExchange(request) }
     switch request {
     case .probe: return .payload(.probe)
     case .announce(let session):
@@ -26,10 +27,17 @@ extension SimulatedWorld {
         }
       guard let session, let row = journal.rows.sessions[session] else { return [event] }
       let known = RestoredSession(
-        facts: row.facts, pending: [], isAnnounced: row.isAnnounced, isFinished: row.isFinished,
+        facts: row.facts, pending: [], sealed: sealedRanges(of: row), isAnnounced: row.isAnnounced,
+        isFinished: row.isFinished,
         isSynced: row.isSynced, failure: row.failure, priority: row.priority, isHeld: row.isHeld)
       return [.introduced(session, known), event]
     }
+  }
+
+  /// Sealed, stored or not.
+  private func sealedRanges(of row: SimulatedJournal.SessionRow) -> [Range<Int>] {
+    guard destination.kind != .chunks else { return [] }
+    return row.chunks.filter { $0.value.state != .open }.keys.sorted().map { $0..<$0 + 1 }
   }
 
   private func loadChunk(_ chunk: ChunkID) -> LoadedTransfer<SimulatedPayload> {
@@ -37,15 +45,16 @@ extension SimulatedWorld {
       let file = files[chunk.session], chunk.index < file.chunkCount
     else { return .outcome(.stale) }
     if isUnreadable(chunk) { return .outcome(.unreadable("EIO")) }
-    let digest = file.localDigest(of: chunk.index)
+    // As many bytes as were sealed, whatever the file has become since.
+    let digest = SimulatedFile.digest(file.localBytes(of: chunk.index), bytes: row.bytes)
     if !file.isRolledBack { checker.loaded(chunk, row.version, digest) }
     return .payload(
       .chunk(
         chunk, SimulatedReceiver.Chunk(version: row.version, digest: digest),
-        bytes: ChunkLayout.byteCount(of: chunk.index, size: file.size)))
+        bytes: row.bytes))
   }
 
-  private func isUnreadable(_ chunk: ChunkID) -> Bool {
+  func isUnreadable(_ chunk: ChunkID) -> Bool {
     guard !isHealed else { return false }
     if let unreadable, unreadable.chunk == chunk, now < unreadable.until { return true }
     return weights.fates.contains { $0.fate == .unreadable } && generator.percent(weights.faultPercent / 4)
@@ -71,6 +80,7 @@ extension SimulatedWorld {
   func restart() {
     isDead = false
     mail = []
+    destination.processStarts()
     journal.commit(.forgetTruncations, at: now)
     if killsLeft > 0 {
       killsLeft -= 1
@@ -88,7 +98,11 @@ extension SimulatedWorld {
     guard var file = files[session] else { return }
     dropExcess(of: file)
     // A power cut may have taken bytes back, or what the journal said of later ones: chunk by chunk it is compared.
-    if file.isRolledBack { checkDigests(of: file) }
+    if file.isRolledBack {
+      checkDigests(of: file)
+      if destination.kind != .chunks { journal.commit(.distrust(session), at: now) }
+    }
+    reopenCutOff(file)
     let row = journal.rows.sessions[session]
     file.tracker = tracker(of: &file, row)
     let isFinished = row?.isFinished == true && row?.size == file.size && file.tracker.isSealed
@@ -123,10 +137,24 @@ extension SimulatedWorld {
     guard let row = journal.rows.sessions[file.session] else { return }
     journal.isFailing = false
     let changed = row.chunks.filter { index, chunk in
-      index < file.chunkCount && chunk.state == .stored && chunk.digest != file.localDigest(of: index)
+      index < file.chunkCount && chunk.state == .stored
+        && chunk.digest != SimulatedFile.digest(file.localBytes(of: index), bytes: chunk.bytes)
     }
+    // Without a change too: the destination may hold more than was synced here, and is told what the recording is now.
     journal.commit(.reopen(file.session, changed.keys.sorted()), at: now)
     journal.sync()
+  }
+
+  /// Chunks that were sealed at another length than they have now: the file grew or shrank, and the journal's word of it
+  /// went with a power cut.
+  private func reopenCutOff(_ file: SimulatedFile) {
+    let rows = journal.rows.sessions[file.session]?.chunks ?? [:]
+    let changed = rows.filter { index, row in
+      (row.state == .sealed || row.state == .stored) && row.bytes != ChunkLayout.byteCount(of: index, size: file.size)
+    }
+    guard !changed.isEmpty else { return }
+    journal.isFailing = false
+    journal.commit(.reopen(file.session, changed.keys.sorted()), at: now)
   }
 
   private func tracker(of file: inout SimulatedFile, _ row: SimulatedJournal.SessionRow?) -> ChunkTracker {
@@ -147,7 +175,7 @@ extension SimulatedWorld {
       .restored(
         session,
         RestoredSession(
-          facts: row.facts, pending: pending, isAnnounced: row.isAnnounced, isFinished: isFinished,
+          facts: row.facts, pending: pending, sealed: sealedRanges(of: row), isAnnounced: row.isAnnounced, isFinished: isFinished,
           isSynced: row.isSynced && isFinished, failure: row.failure, priority: row.priority, isHeld: row.isHeld)))
   }
 }

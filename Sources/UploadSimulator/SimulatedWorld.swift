@@ -17,13 +17,18 @@ final class SimulatedWorld {
   var created: Int64 = 0
   var stamps: UInt64 = 0
   var journal = SimulatedJournal()
+  /// Of seeds whose destination takes single chunks.
   var receiver = SimulatedReceiver()
+  var destination: SimulatedDestination
   var mail: [UploadEvent] = []
 
   /// Requests on their way, in the order of starting.
   var active: [ActiveRequest] = []
   /// Answers that the receiver gives once it has synced.
   var waitingAnswers: [(id: TransferID, outcome: TransferOutcome, after: Span)] = []
+  /// Requests of transfers that need several.
+  var exchanges: [TransferID: Exchange] = [:]
+  var exchangeCount: UInt64 = 0
   var reports: [UploadEvent] = []
   var unreachableUntil = Instant(nanoseconds: 0)
   /// During an outage: no answer at all, or a refusal at once.
@@ -68,7 +73,13 @@ final class SimulatedWorld {
     case echo(TransferID, TransferOutcome)
     /// Bytes have moved, and will again until the given moment.
     case progress(TransferID, until: Instant)
-    case fetched(ChunkID, SimulatedReceiver.Chunk?)
+    case fetched(ChunkID, ChunkDigest?)
+    case exchangeArrives(ServerRequest, TransferID, UInt64, after: Span?)
+    /// The connection breaks while the request is on its way.
+    case exchangeBreaks(ServerRequest, TransferID, UInt64)
+    /// The request arrives once more, when nobody waits for it.
+    case exchangeEchoes(ServerRequest)
+    case exchangeAnswered(TransferID, UInt64, ServerAnswer)
   }
 
   private struct Appointment {
@@ -80,13 +91,16 @@ final class SimulatedWorld {
   /// Latest first, a few dozen; of the same moment the one made first comes first.
   private var agenda: [Appointment] = []
 
-  init(seed: UInt64, isTraced: Bool) {
+  init(seed: UInt64, kind: DestinationKind, isTraced: Bool) {
     generator = SplitMix64(seed: seed)
     weights = Weights(using: &generator)
     actionsLeft = weights.actionsMax
     trace = Trace(isWritten: isTraced)
     var policy = UploadPolicy()
     policy.parallel = [1, 2, 4, 4][Int.random(in: 0..<4, using: &generator)]
+    destination = SimulatedDestination(kind, using: &generator)
+    policy.geometry = destination.geometry
+    checker.isAppending = kind == .appended
     self.policy = policy
     schedule(.action, after: .zero)
   }
@@ -141,6 +155,13 @@ final class SimulatedWorld {
       reports.append(.progressed(id, bytes: 4_096))
       if now < end { schedule(.progress(id, until: end), after: .seconds(10)) }
     case .fetched(let chunk, let held): if process == self.process { fetched(chunk, held) }
+    case .exchangeEchoes(let request): _ = destination.answer(request)
+    case .exchangeArrives(let request, let id, let number, let delay):
+      if process == self.process { exchangeArrives(request, id, number, after: delay) }
+    case .exchangeBreaks(let request, let id, let number):
+      if process == self.process { exchangeBreaks(request, id, number) }
+    case .exchangeAnswered(let id, let number, let answer):
+      if process == self.process { exchangeAnswered(id, number, answer) }
     }
   }
 

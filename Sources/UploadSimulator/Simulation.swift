@@ -18,8 +18,9 @@ public struct Simulation {
   /// destination is looked at (900 s), and five minutes for delays that the faults have left behind.
   static let settleMax = Span.seconds(1_200)
 
-  public static func run(seed: UInt64, isTraced: Bool = false) -> Report {
-    let world = SimulatedWorld(seed: seed, isTraced: isTraced)
+  /// - Parameter kind: of the destination; nil: as the seed has it.
+  public static func run(seed: UInt64, kind: DestinationKind? = nil, isTraced: Bool = false) -> Report {
+    let world = SimulatedWorld(seed: seed, kind: kind ?? DestinationKind(seed: seed), isTraced: isTraced)
     var loop = makeLoop(world)
     var turns = 0
 

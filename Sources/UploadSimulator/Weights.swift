@@ -66,6 +66,8 @@ struct Weights {
     case 2:
       actions.removeAll { $0.action == .read || $0.action == .sync || $0.action == .rewrite }
       actions += [(.evict, 100), (.truncate, 150), (.append, 500), (.powerCut, 60)]
+    // The journal is full while somebody pauses, or the destination refuses us.
+    case 3: actions += [(.journalFails, 60), (.append, 200), (.pause, 20), (.resume, 40)]
     default: break
     }
     for fate in Fate.allCases where Bool.random(using: &generator) {

@@ -134,6 +134,8 @@ public enum TransferOutcome: Sendable, Equatable {
   case rejected(String)
   /// The bytes did not arrive as they were sent.
   case corrupted(String)
+  /// The bytes are being fetched back to the spool, or settled otherwise: nothing was sent, nobody is at fault, ask again.
+  case notHere(String)
   /// The spool could not read what was to be sent: it changed, or its disk failed.
   case unreadable(String)
   /// The chunk is open again, or gone: nothing was sent.

@@ -76,7 +76,7 @@ extension UploadScheduler {
     case .unreachable(let message): becameOffline(message, after: nil)
     case .retryable(let message, let after), .throttled(let message, let after):
       becameOffline(message, after: after)
-    case .rejected(let message), .corrupted(let message), .unreadable(let message):
+    case .rejected(let message), .corrupted(let message), .unreadable(let message), .notHere(let message):
       becameOffline(message, after: nil)
     case .stored, .announced, .completed, .incomplete, .superseded, .sessionUnknown, .stale, .runStored, .advanced,
       .rolledBack:

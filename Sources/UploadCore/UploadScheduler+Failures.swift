@@ -15,9 +15,20 @@ extension UploadScheduler {
   ///   - mark: number of the failed transfer.
   ///   - failuresMin: what the delay is at least worth, where small successes in between keep resetting the count.
   mutating func delay(_ session: SessionID, _ message: String, mark: UInt64, failuresMin: Int = 1) {
-    guard let entry = sessions[session] else { return }
+    guard let failures = rest(session, message, mark: mark, failuresMin: failuresMin) else { return }
+    // Once a row, and once more when it looks lasting: a log is no place for every attempt of a bad night.
+    if failures == 1 || failures == policy.maxConsecutiveFailures {
+      effects.append(.announce(.uploadError(session, index: nil, message)))
+    }
+  }
+
+  /// The same, and nothing to tell.
+  /// - Returns: attempts in a row that led nowhere; nil when this one has been counted.
+  @discardableResult
+  mutating func rest(_ session: SessionID, _ message: String, mark: UInt64, failuresMin: Int = 1) -> Int? {
+    guard let entry = sessions[session] else { return nil }
     let isSameBurst = mark < entry.failureMark
-    guard !isSameBurst || entry.notBefore == nil else { return }
+    guard !isSameBurst || entry.notBefore == nil else { return nil }
     let failures = max(1, failuresMin, isSameBurst ? entry.failures : entry.failures + 1)
     let moment = now + RetryDelay.after(failures: failures, policy: policy, using: &generator)
     sessions[session]?.failures = failures
@@ -25,11 +36,8 @@ extension UploadScheduler {
     sessions[session]?.notBefore = moment
     delays.insert(DelayTicket(moment: moment, session: session))
     if troubled.count < Self.troubledMax || troubled[session] != nil { troubled[session] = message }
-    // Once a row, and once more when it looks lasting: a log is no place for every attempt of a bad night.
-    if failures == 1 || failures == policy.maxConsecutiveFailures {
-      effects.append(.announce(.uploadError(session, index: nil, message)))
-    }
     refresh(session)
+    return failures
   }
 
   /// An answer that is no failure but stored nothing.

@@ -30,6 +30,9 @@ extension UploadScheduler {
       failed(session, transfer, message)
     case .unreadable(let message):
       giveBack(transfer, message)
+    case .notHere(let message):
+      putBack(transfer)
+      rest(session, message, mark: transfer.id.number)
     case .sessionUnknown:
       sessionUnknown(transfer, session)
     case .runStored(let chunks, let facts):
@@ -156,7 +159,7 @@ extension UploadScheduler {
     switch outcome {
     case .stored(_, _, let bytes): limiter.refund(bytes: max(0, transfer.charged - bytes))
     // Steps without a byte of content, as far as is known.
-    case .unreachable, .unreadable, .stale, .advanced, .completed, .incomplete, .rolledBack, .sessionUnknown:
+    case .unreachable, .unreadable, .notHere, .stale, .advanced, .completed, .incomplete, .rolledBack, .sessionUnknown:
       limiter.refund(bytes: transfer.charged)
     default: break
     }

@@ -76,7 +76,7 @@ extension Checker {
     case .blocked:
       isAway = true
       pardon()
-    case .unreachable, .unreadable, .corrupted: failed(transfer, now)
+    case .unreachable, .unreadable, .notHere, .corrupted: failed(transfer, now)
     case .incomplete, .superseded, .sessionUnknown, .rolledBack, .rejected, .stale: break
     }
     count(outcome, transfer.request)

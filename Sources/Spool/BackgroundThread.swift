@@ -3,11 +3,15 @@ internal import Glibc
 
 /// One thread that does what nobody waits for, in order, with what the processors have to spare.
 final class BackgroundThread: @unchecked Sendable {
+  private let name: String
+  private let niceness: Int32
   // `condition` guards everything below it.
   private let condition = NSCondition()
   private var waiting: [@Sendable () -> Void] = []
   private var isRunning = false
   private var isStopping = false
+
+  init(name: String = "reelfs-digests", niceness: Int32 = 19) { (self.name, self.niceness) = (name, niceness) }
 
   /// Any thread. What is added after `stop` is dropped.
   func add(_ work: @escaping @Sendable () -> Void) {
@@ -39,10 +43,10 @@ final class BackgroundThread: @unchecked Sendable {
     isRunning = true
     let thread = Thread { [self] in
       // Nice values belong to threads on Linux.
-      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+      setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness)
       while let work = next() { work() }
     }
-    thread.name = "reelfs-digests"
+    thread.name = name
     thread.stackSize = 1 << 20
     thread.start()
   }

@@ -8,7 +8,7 @@ struct ChunkCheck {
   let session: SessionID
   let file: FileDescriptor
   let size: Int64
-  let journal: Journal
+  let journal: any DestinationJournal
   let listing: any DestinationListing
   let depth: ListingDepth
 

@@ -22,6 +22,7 @@ struct FactWriter {
       try run(
         "UPDATE chunks SET version = ? WHERE session = ? AND idx = ? AND state = 1 AND version <= ?",
         [Int64(current.next.number), chunk.session.number, chunk.index, Int64(current.number)])
+      if db.changesCount > 0 { try run("UPDATE sessions SET content = content + 1 WHERE number = ?", [chunk.session.number]) }
     case .dropped(let session, let index, let base):
       try drop(session, from: index, below: base)
       try run("DELETE FROM truncations WHERE session = ? AND base <= ?", [session.number, Int64(base.number)])
@@ -29,6 +30,7 @@ struct FactWriter {
       try run(
         "UPDATE sessions SET path = ?, inode = ?, is_announced = 0, revision = revision + 1 WHERE number = ?",
         [Data(facts.path), Int64(bitPattern: facts.inode), session.number])
+      try run("UPDATE session_copies SET is_announced = 0 WHERE session = ?", [session.number])
     case .announced(let session, let facts):
       try run(
         "UPDATE sessions SET is_announced = 1 WHERE number = ? AND path = ?", [session.number, Data(facts.path)])
@@ -90,15 +92,16 @@ struct FactWriter {
   private func seal(_ chunk: ChunkID, _ version: ChunkVersion, _ bytes: Int) throws {
     try run(
       """
-      INSERT INTO chunks (session, idx, version, state, bytes, at) SELECT ?1, ?2, ?3, 1, ?4, ?5
+      INSERT INTO chunks (session, idx, version, state, bytes, at, sealed_at) SELECT ?1, ?2, ?3, 1, ?4, ?5, ?5
       WHERE NOT EXISTS (SELECT 1 FROM truncations WHERE session = ?1 AND from_idx <= ?2 AND base > ?3)
       ON CONFLICT (session, idx) DO UPDATE SET version = excluded.version, state = 1, bytes = excluded.bytes,
-        at = excluded.at
+        at = excluded.at, sealed_at = excluded.sealed_at
       WHERE excluded.version > version OR (excluded.version = version AND state = 0)
       """, [chunk.session.number, chunk.index, Int64(version.number), bytes, now])
     guard db.changesCount > 0 else { return }
     try run(
-      "UPDATE sessions SET revision = revision + 1, is_synced = 0, sha256 = NULL WHERE number = ?", [chunk.session.number])
+      "UPDATE sessions SET revision = revision + 1, content = content + 1, is_synced = 0, sha256 = NULL WHERE number = ?",
+      [chunk.session.number])
   }
 
   private func store(_ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest) throws {

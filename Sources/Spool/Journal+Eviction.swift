@@ -1,5 +1,5 @@
 public import UploadCore
-internal import UploadProtocol
+package import UploadProtocol
 internal import Foundation
 internal import GRDB
 
@@ -8,18 +8,19 @@ extension Journal {
   /// Stored chunks whose bytes are still here, those of finished recordings first, the oldest first. Of a recording that
   /// is still open the first chunk and the last stored ones stay: recorders go back to them.
   /// - Parameter storedBefore: seconds since 1970; younger ones stay.
-  func evictable(_ rule: EvictionRule, storedBefore: Double, max: Int) throws(JournalError) -> [ChunkID] {
+  package func evictable(_ rule: EvictionRule, storedBefore: Double, max: Int) throws(JournalError) -> [ChunkID] {
     try read { db in
-      if rule == .synced { return try Self.evictableOfSynced(db, storedBefore, max) }
+      if rule == .synced { return try evictableOfSynced(db, storedBefore, max) }
       return try [
         """
         SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
-        WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 1 AND s.number NOT IN \(Self.doubted) ORDER BY c.at LIMIT ?
+        WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 1 AND s.number NOT IN \(Self.doubted)\(isCopiedForGood)
+        ORDER BY c.at LIMIT ?
         """,
         """
         SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
         WHERE c.state = 2 AND c.at <= ? AND s.is_finished = 0 AND c.idx > 0 AND c.idx < s.stored_through - 1
-          AND s.number NOT IN \(Self.doubted)
+          AND s.number NOT IN \(Self.doubted)\(isCopiedForGood)
         ORDER BY c.at LIMIT ?
         """,
       ].reduce(into: [ChunkID]()) { chunks, sql in
@@ -30,11 +31,11 @@ extension Journal {
     }
   }
 
-  private static func evictableOfSynced(_ db: Database, _ storedBefore: Double, _ max: Int) throws -> [ChunkID] {
+  private func evictableOfSynced(_ db: Database, _ storedBefore: Double, _ max: Int) throws -> [ChunkID] {
     let statement = try db.cachedStatement(
       sql: """
         SELECT c.session, c.idx FROM chunks c JOIN sessions s ON s.number = c.session
-        WHERE c.state = 2 AND c.at <= ? AND s.is_synced = 1 ORDER BY c.at LIMIT ?
+        WHERE c.state = 2 AND c.at <= ? AND s.is_synced = 1\(isCopiedForGood) ORDER BY c.at LIMIT ?
         """)
     return try Row.fetchAll(statement, arguments: [storedBefore, max]).map { ChunkID(SessionID(number: $0[0]), $0[1]) }
   }
@@ -50,10 +51,13 @@ extension Journal {
 
   /// Marks chunks of one session as evicted, durably: after this, and only after this, their bytes may go.
   /// - Returns: those that were still stored.
-  func evict(_ session: SessionID, _ indexes: [Int]) throws(JournalError) -> [Int] {
+  package func evict(_ session: SessionID, _ indexes: [Int]) throws(JournalError) -> [Int] {
     let evicted = try write { db in
       let statement = try db.cachedStatement(
-        sql: "UPDATE chunks SET state = 3 WHERE session = ? AND idx = ? AND state = 2 AND session NOT IN \(Self.doubted)")
+        sql: """
+          UPDATE chunks AS c SET state = 3 WHERE c.session = ? AND c.idx = ? AND c.state = 2
+            AND c.session NOT IN \(Self.doubted)\(isCopiedForGood)
+          """)
       return try indexes.filter { index in
         try statement.execute(arguments: [session.number, index])
         return db.changesCount > 0
@@ -104,10 +108,16 @@ extension Journal {
     }
   }
 
-  /// Bytes that are stored at the destination and still here: what an eviction can free.
+  /// Bytes that are stored at every destination and still here: what an eviction can free.
   public func evictableBytes(_ rule: EvictionRule = .stored) throws(JournalError) -> Int64 {
     let sql =
-      rule == .stored
+      hasCopies
+      ? """
+        SELECT COALESCE(SUM(c.bytes), 0) FROM chunks c JOIN sessions s ON s.number = c.session
+        WHERE c.state = 2 AND (s.is_synced = 1 OR (\(rule == .stored ? 1 : 0) AND (s.is_finished = 1
+          OR (c.idx > 0 AND c.idx < s.stored_through - 1))))\(isCopiedForGood)
+        """
+      : rule == .stored
       ? """
         SELECT COALESCE((SELECT SUM(bytes) FROM chunks WHERE state = 2), 0)
           - COALESCE((SELECT SUM(c.bytes) FROM sessions s JOIN chunks c ON c.session = s.number

@@ -1,7 +1,7 @@
 internal import Foundation
 internal import GRDB
-internal import UploadCore
-internal import UploadProtocol
+package import UploadCore
+package import UploadProtocol
 
 // What the destination said it holds of sessions that this journal has no receipts of: a journal that was lost is filled
 // from it, without a byte being sent.
@@ -35,7 +35,7 @@ extension Journal {
   /// Uses up what is known of a sealed chunk that has just been read as these bytes, and gives it a version that fits: the
   /// destination's own if that has the same bytes, else a later one, so that it is not refused as old.
   /// - Returns: the version to send it as, and whether the destination has it already; nil when it changed meanwhile.
-  func settleKnown(
+  package func settleKnown(
     _ chunk: ChunkID, _ sendable: SendableChunk, _ digest: ChunkDigest
   ) throws(JournalError) -> (version: ChunkVersion, isStored: Bool)? {
     let key: StatementArguments = [chunk.session.number, chunk.index]

@@ -36,13 +36,28 @@ extension Journal {
             SELECT session FROM chunks WHERE state = 2
               AND at > (SELECT MAX(at) FROM chunks WHERE state = 2) - ?)
           """, arguments: [writeBackSeconds])
+      // What only a further destination has; there `at` is when it was sealed.
+      try db.execute(
+        sql: """
+          INSERT OR IGNORE INTO settings (name, value)
+          SELECT DISTINCT 'unchecked ' || c.session, '' FROM chunk_copies k JOIN chunks c USING (session, idx)
+          WHERE c.state = 1 AND c.at > (SELECT MAX(at) FROM chunks WHERE state = 1) - ?
+          """, arguments: [writeBackSeconds])
       // What is sealed may have other bytes now than were sent of it in part: an append that went half way must not go on
       // with them. (The chunk protocol compares digests.)
       try db.execute(
-        sql: "UPDATE chunks SET version = version + 1 WHERE state = 1 AND session IN (SELECT session FROM remote_facts)")
+        sql: """
+          UPDATE chunks SET version = version + 1
+          WHERE state = 1 AND session IN (SELECT session FROM remote_facts UNION SELECT session FROM remote_copies)
+          """)
       // The cut may have taken receipts of later versions: what the destination has now is known when it confirms the whole.
       try db.execute(
         sql: "INSERT OR IGNORE INTO settings (name, value) SELECT 'doubted ' || number, '' FROM sessions WHERE is_synced = 0")
+      try db.execute(
+        sql: """
+          UPDATE session_copies SET is_doubted = 1
+          WHERE synced_revision IS NOT (SELECT content FROM sessions WHERE number = session) + setbacks
+          """)
     }
     // Into the database file, so that a log that goes missing is noticed. A full disk may not take it.
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.passive) }
@@ -76,7 +91,7 @@ extension Journal {
     try read { db in
       var (end, next) = (size, Int(size / Int64(ChunkLayout.chunkBytes)))
       let rows = try Row.fetchCursor(
-        db, sql: "SELECT idx, bytes FROM chunks WHERE session = ? AND idx >= ? AND state >= 2 ORDER BY idx",
+        db, sql: "SELECT c.idx, c.bytes FROM chunks c WHERE c.session = ? AND c.idx >= ? AND \(isElsewhere) ORDER BY c.idx",
         arguments: [session.number, next])
       while let row = try rows.next() {
         let (index, bytes): (Int, Int) = (row[0], row[1])
@@ -89,12 +104,16 @@ extension Journal {
     }
   }
 
-  /// Stored chunks of a session whose bytes should be here.
+  /// SQL: some destination has the chunk `c`.
+  private var isElsewhere: String { isCopied.map { "(c.state >= 2 OR (c.state = 1 AND \($0)))" } ?? "c.state >= 2" }
+
+  /// Chunks of a session that some destination has and whose bytes should be here.
   func storedChunks(of session: SessionID) throws(JournalError) -> ChunkSet {
     try read { db in
       var set = ChunkSet()
       let rows = try Int.fetchCursor(
-        db, sql: "SELECT idx FROM chunks WHERE session = ? AND state = 2", arguments: [session.number])
+        db, sql: "SELECT c.idx FROM chunks c WHERE c.session = ? AND c.state < 3 AND \(isElsewhere)",
+        arguments: [session.number])
       while let index = try rows.next() { set.insert(index) }
       return set
     }

@@ -2,6 +2,7 @@ public import UploadCore
 public import UploadProtocol
 internal import Foundation
 internal import GRDB
+internal import Synchronization
 
 /// What the journal knows of a recording's chunks when the recording is opened.
 public struct JournaledChunks: Sendable {
@@ -75,10 +76,31 @@ extension RestoredSession {
   }
 }
 
+extension RecordingManifest {
+  /// nil unless every chunk of the recording has a digest.
+  /// - Parameter chunks: index and digest, ascending.
+  init?(_ row: SessionRow, _ chunks: RowCursor) throws {
+    var digests: [UInt8] = []
+    digests.reserveCapacity(row.storedChunks * ChunkDigest.byteCount)
+    var next = 0
+    while let chunk = try chunks.next() {
+      guard chunk[0] == next, let digest = chunk[1] as Data? else { return nil }
+      digests.append(contentsOf: digest)
+      next += 1
+    }
+    guard next == ChunkLayout.chunkCount(size: row.size) else { return nil }
+    self.init(
+      session: row.session, facts: SessionFacts(path: row.path, inode: row.inode), revision: row.revision, size: row.size,
+      digests: digests)
+  }
+}
+
 /// What may be sent of a chunk right now.
-struct SendableChunk {
-  let version: ChunkVersion
-  let bytes: Int
+package struct SendableChunk: Sendable {
+  package let version: ChunkVersion
+  package let bytes: Int
+  /// Else its bytes are to be fetched back first.
+  package var isHere = true
 }
 
 extension Journal {
@@ -125,31 +147,56 @@ extension Journal {
   /// Sessions whose path is `path` or below it, in path order; all for the empty path. `body` sees one row at a time and
   /// may ask the journal itself. Each page of rows is one snapshot.
   public func eachSession(below path: [UInt8], _ body: (SessionRow) -> Void) throws(JournalError) {
+    try eachSession(below: path, copies: []) { row, _ in body(row) }
+  }
+
+  /// The same, with what each further destination has of them.
+  public func eachSession(
+    below path: [UInt8], copies: [JournalCopy], _ body: (SessionRow, [SessionRow]) -> Void
+  ) throws(JournalError) {
     var after: SessionRow?
     while true {
-      let rows = try page(of: path, after: after)
-      rows.forEach(body)
+      let (rows, others) = try page(of: path, after: after, copies)
+      for (place, row) in rows.enumerated() { body(row, others.map { $0[place] }) }
       guard rows.count == Self.pageMax else { return }
       after = rows.last
+    }
+  }
+
+  /// A session at every destination, as of one moment; the first one's row, then the others'.
+  public func session(_ session: SessionID, copies: [JournalCopy]) throws(JournalError) -> (SessionRow, [SessionRow])? {
+    try read { db in
+      let row = try Row.fetchOne(
+        db.cachedStatement(sql: "SELECT \(SessionRow.columns) FROM sessions WHERE number = ?"), arguments: [session.number]
+      ).map(SessionRow.init)
+      return try row.map { ($0, try copies.compactMap { copy in try copy.row(session, db) }) }
     }
   }
 
   /// Rows held in memory at once: some hundred KiB.
   private static let pageMax = 1_000
 
-  private func page(of path: [UInt8], after last: SessionRow?) throws(JournalError) -> [SessionRow] {
+  private func page(
+    of path: [UInt8], after last: SessionRow?, _ copies: [JournalCopy]
+  ) throws(JournalError) -> ([SessionRow], [[SessionRow]]) {
     try read { db in
       // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
       let isBelow = path.isEmpty ? "1" : "(path = ?3 OR (path > ?4 AND path < ?5))"
-      let sql = """
-        SELECT \(SessionRow.columns) FROM sessions WHERE (path, number) > (?1, ?2) AND \(isBelow)
+      func sql(_ columns: String, _ tables: String) -> String {
+        """
+        SELECT \(columns) FROM \(tables) WHERE (path, number) > (?1, ?2) AND \(isBelow)
         ORDER BY path, number LIMIT \(Self.pageMax)
         """
+      }
       var arguments: StatementArguments = [Data(last?.path ?? []), last?.session.number ?? -1]
       if !path.isEmpty {
         arguments += [Data(path), Data(path + Array("/".utf8)), Data(path + Array("0".utf8))]
       }
-      return try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map(SessionRow.init)
+      func rows(_ columns: String, _ tables: String) throws -> [SessionRow] {
+        try Row.fetchAll(db.cachedStatement(sql: sql(columns, tables)), arguments: arguments).map(SessionRow.init)
+      }
+      // One snapshot, so the rows of all destinations are those of the same sessions.
+      return (try rows(SessionRow.columns, "sessions"), try copies.map { try rows($0.columns, $0.tables) })
     }
   }
 
@@ -159,6 +206,18 @@ extension Journal {
       try Double.fetchOne(
         db.cachedStatement(sql: "SELECT at FROM chunks WHERE session = ? AND state < 2 ORDER BY idx LIMIT 1"),
         arguments: [session.number])
+    }
+  }
+
+  /// The same for a further destination, which has every chunk before `through`.
+  public func oldestPending(of session: SessionID, from through: Int) throws(JournalError) -> Double? {
+    try read { db in
+      try Double.fetchOne(
+        db.cachedStatement(
+          sql: """
+            SELECT COALESCE(c.sealed_at, s.created_at) FROM chunks c JOIN sessions s ON s.number = c.session
+            WHERE c.session = ? AND c.idx >= ? ORDER BY c.idx LIMIT 1
+            """), arguments: [session.number, through])
     }
   }
 
@@ -182,11 +241,16 @@ extension Journal {
     try read { try Self.sealedRanges(session, $0) }
   }
 
-  private static func sealedRanges(_ session: SessionID, _ db: Database) throws -> [Range<Int>] {
+  static func sealedRanges(_ session: SessionID, _ db: Database) throws -> [Range<Int>] {
+    try ranges(
+      try Int.fetchCursor(
+        db.cachedStatement(sql: "SELECT idx FROM chunks WHERE session = ? AND state > 0 ORDER BY idx"),
+        arguments: [session.number]))
+  }
+
+  /// - Parameter indexes: ascending.
+  static func ranges(_ indexes: some Cursor<Int>) throws -> [Range<Int>] {
     var ranges: [Range<Int>] = []
-    let indexes = try Int.fetchCursor(
-      db.cachedStatement(sql: "SELECT idx FROM chunks WHERE session = ? AND state > 0 ORDER BY idx"),
-      arguments: [session.number])
     while let index = try indexes.next() {
       if let last = ranges.last, last.upperBound == index {
         ranges[ranges.count - 1] = last.lowerBound..<index + 1
@@ -225,7 +289,7 @@ extension Journal {
   }
 
   /// nil when the chunk is open, stored or gone: nothing to send.
-  func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
+  package func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
     try read { db in
       try Row.fetchOne(
         db.cachedStatement(sql: "SELECT version, bytes FROM chunks WHERE session = ? AND idx = ? AND state = 1"),
@@ -235,28 +299,17 @@ extension Journal {
   }
 
   /// nil unless every chunk of the recording is stored.
-  func manifest(of session: SessionID) throws(JournalError) -> RecordingManifest? {
+  package func manifest(of session: SessionID) throws(JournalError) -> RecordingManifest? {
     try read { db in
       guard
         let row = try Row.fetchOne(
           db, sql: "SELECT \(SessionRow.columns) FROM sessions WHERE number = ?", arguments: [session.number]
         ).map(SessionRow.init), row.isFinished
       else { return nil }
-      var digests: [UInt8] = []
-      digests.reserveCapacity(row.storedChunks * ChunkDigest.byteCount)
-      var next = 0
       let chunks = try Row.fetchCursor(
         db, sql: "SELECT idx, digest FROM chunks WHERE session = ? AND state >= 2 ORDER BY idx",
         arguments: [session.number])
-      while let chunk = try chunks.next() {
-        guard chunk[0] == next, let digest = chunk[1] as Data? else { return nil }
-        digests.append(contentsOf: digest)
-        next += 1
-      }
-      guard next == ChunkLayout.chunkCount(size: row.size) else { return nil }
-      return RecordingManifest(
-        session: session, facts: SessionFacts(path: row.path, inode: row.inode), revision: row.revision,
-        size: row.size, digests: digests)
+      return try RecordingManifest(row, chunks)
     }
   }
 
@@ -269,17 +322,16 @@ extension Journal {
     }
   }
 
-  /// What a stored chunk that is still here was stored as.
+  /// What a chunk that is still here was stored as, at the first destination that has it.
   func storedDigest(_ chunk: ChunkID) throws(JournalError) -> (bytes: Int, digest: ChunkDigest)? {
-    try read { db in
-      guard
-        let row = try Row.fetchOne(
-          db.cachedStatement(sql: "SELECT bytes, digest FROM chunks WHERE session = ? AND idx = ? AND state = 2"),
-          arguments: [chunk.session.number, chunk.index]),
-        let digest = (row[1] as Data?).flatMap({ ChunkDigest(bytes: $0) })
-      else { return nil }
-      return (row[0], digest)
+    let row = try read { db in
+      try Row.fetchOne(
+        db.cachedStatement(sql: "SELECT version, bytes FROM chunks WHERE session = ? AND idx = ? AND state IN (1, 2)"),
+        arguments: [chunk.session.number, chunk.index]
+      ).map { (version: ChunkVersion(UInt32($0[0] as Int64)), bytes: $0[1] as Int) }
     }
+    guard let row, let digest = try receipt(of: chunk, row.version) else { return nil }
+    return (row.bytes, digest)
   }
 
   /// Synced recordings whose whole digest has not been computed; at most `max`.
@@ -291,17 +343,24 @@ extension Journal {
     }
   }
 
-  /// Whether every chunk below `count` is stored.
+  /// Whether every chunk below `count` is stored, at every destination.
   func isStored(_ session: SessionID, chunks count: Int) throws(JournalError) -> Bool {
     try read { db in
       let through = try Int.fetchOne(
         db.cachedStatement(sql: "SELECT stored_through FROM sessions WHERE number = ?"), arguments: [session.number])
-      return (through ?? 0) >= count
+      guard let through, through >= count else { return count == 0 }
+      let copies = copiesInUse.withLock { $0 }
+      return try copies.allSatisfy { copy in
+        let through = try Int.fetchOne(
+          db.cachedStatement(sql: "SELECT stored_through FROM session_copies WHERE session = ? AND destination = ?"),
+          arguments: [session.number, copy.id])
+        return (through ?? 0) >= count
+      }
     }
   }
 
   /// Chunks that are sealed and not stored, ascending.
-  func sealedIndexes(of session: SessionID, max: Int) throws(JournalError) -> [Int] {
+  package func sealedIndexes(of session: SessionID, max: Int) throws(JournalError) -> [Int] {
     try read { db in
       try Int.fetchAll(
         db, sql: "SELECT idx FROM chunks WHERE session = ? AND state < 2 AND state = 1 ORDER BY idx LIMIT ?",

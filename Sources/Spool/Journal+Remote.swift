@@ -23,7 +23,7 @@ extension Journal {
   }
 
   /// Chunks of a range, ascending.
-  func rows(of session: SessionID, _ indexes: Range<Int>) throws(JournalError) -> [ChunkRow] {
+  package func rows(of session: SessionID, _ indexes: Range<Int>) throws(JournalError) -> [ChunkRow] {
     try read { db in
       let rows = try Row.fetchCursor(
         db.cachedStatement(
@@ -31,15 +31,21 @@ extension Journal {
             SELECT idx, version, state, bytes, digest FROM chunks WHERE session = ? AND idx >= ? AND idx < ? ORDER BY idx
             """),
         arguments: [session.number, indexes.lowerBound, indexes.upperBound])
-      var chunks: [ChunkRow] = []
-      while let row = try rows.next() {
-        chunks.append(
-          ChunkRow(
-            index: row[0], version: ChunkVersion(UInt32(row[1] as Int64)),
-            state: ChunkRow.State(rawValue: row[2]) ?? .open, bytes: row[3],
-            digest: (row[4] as Data?).flatMap { ChunkDigest(bytes: $0) }))
-      }
-      return chunks
+      return try ChunkRow.all(rows)
     }
+  }
+}
+
+extension ChunkRow {
+  static func all(_ rows: RowCursor) throws -> [ChunkRow] {
+    var chunks: [ChunkRow] = []
+    while let row = try rows.next() {
+      chunks.append(
+        ChunkRow(
+          index: row[0], version: ChunkVersion(UInt32(row[1] as Int64)),
+          state: ChunkRow.State(rawValue: row[2]) ?? .open, bytes: row[3],
+          digest: (row[4] as Data?).flatMap { ChunkDigest(bytes: $0) }))
+    }
+    return chunks
   }
 }

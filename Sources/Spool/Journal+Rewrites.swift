@@ -16,9 +16,10 @@ extension Journal {
         let version = try Int64.fetchOne(
           db,
           sql: """
-            INSERT INTO chunks (session, idx, version, state, bytes, at)
-            VALUES (?1, ?2, 1 + COALESCE((SELECT base_version FROM sessions WHERE number = ?1), 1), 0, 0, ?3)
-            ON CONFLICT (session, idx) DO UPDATE SET version = version + 1, state = 0, at = excluded.at
+            INSERT INTO chunks (session, idx, version, state, bytes, at, sealed_at)
+            VALUES (?1, ?2, 1 + COALESCE((SELECT base_version FROM sessions WHERE number = ?1), 1), 0, 0, ?3, ?3)
+            ON CONFLICT (session, idx) DO UPDATE
+              SET version = version + 1, state = 0, at = excluded.at, sealed_at = excluded.at
             RETURNING version
             """, arguments: [session.number, index, writer.now])
         versions[index] = ChunkVersion(UInt32(version ?? 1))
@@ -56,7 +57,9 @@ extension Journal {
   private static func markChanged(_ session: SessionID, _ db: Database) throws {
     try db.execute(
       sql: """
-        UPDATE sessions SET revision = revision + 1, is_synced = 0, sha256 = NULL, is_finished = 0, is_open = 1 WHERE number = ?
+        UPDATE sessions SET revision = revision + 1, content = content + 1, is_synced = 0, sha256 = NULL, is_finished = 0,
+          is_open = 1
+        WHERE number = ?
         """, arguments: [session.number])
   }
 }

@@ -14,8 +14,12 @@ public final class Journal: Sendable {
   let path: String
   /// Signalled whenever chunks have been recorded as stored.
   let progress = Progress()
-  /// Called on the uploader thread for each `finished` that has been recorded.
-  let onFinished = Mutex<(@Sendable (SessionID) -> Void)?>(nil)
+  /// Called on the uploader thread with facts of the first destination's uploader that have been recorded.
+  let onRecorded = Mutex<(@Sendable ([JournalFact]) -> Void)?>(nil)
+  /// Called on a further destination's thread for each chunk that all destinations are to be sent again.
+  let onSealedAgain = Mutex<(@Sendable (SealedAgain) -> Void)?>(nil)
+  /// Further destinations in use (`useCopies`).
+  let copiesInUse = Mutex<[CopyInUse]>([])
 
   let reserve: JournalReserve
   let log = Mutex(Log())
@@ -141,11 +145,14 @@ extension Journal: UploadJournal {
     try write { db in
       for fact in facts { try FactWriter(db: db, now: now).apply(fact) }
     }
-    if facts.contains(where: { if case .stored = $0 { true } else { false } }) {
-      hasNewReceipts.store(true, ordering: .relaxed)
-      progress.signal()
-    }
-    guard let onFinished = onFinished.withLock({ $0 }) else { return }
-    for case .finished(let session, _) in facts { onFinished(session) }
+    hasRecorded(facts)
+    onRecorded.withLock { $0 }?(facts)
+  }
+
+  /// Wakes whoever waits for receipts, and has them made safe.
+  func hasRecorded(_ facts: [JournalFact]) {
+    guard facts.contains(where: { if case .stored = $0 { true } else { false } }) else { return }
+    hasNewReceipts.store(true, ordering: .relaxed)
+    progress.signal()
   }
 }

@@ -71,7 +71,7 @@ extension Recording {
 
   /// Gives up the local bytes of stored chunks, as far as nobody reads or writes them. On the evictor's thread.
   /// - Returns: how many chunks were given up.
-  func evict(_ indexes: [Int]) throws(SpoolError) -> Int {
+  package func evict(_ indexes: [Int]) throws(SpoolError) -> Int {
     try loadEvicted()
     return try hydrating.withLock { _ throws(SpoolError) in
       let candidates = state.withLock { state -> [Int] in

@@ -51,6 +51,9 @@ extension Recording {
     return .isHere
   }
 
+  /// A power cut may have taken its bytes.
+  func isUnchecked(_ index: Int) -> Bool { state.withLock { $0.unchecked.contains(index) } }
+
   /// For a reader or writer that comes before the background check. Holds `hydrating`.
   func regain(_ index: Int) throws(SpoolError) {
     guard case .isHere = try compare(index) else {

@@ -70,12 +70,13 @@ enum Schema {
           ) STRICT, WITHOUT ROWID;
           """)
     }
+    migrator.registerMigration("6 copies at further destinations") { try addCopies($0) }
     return migrator
   }
 }
 
 /// `chunks.state`. *Sending* is a lease in the uploader's memory: a lease that dies with the process frees itself.
-enum StoredChunkState: Int {
+enum StoredChunkState: Int, Sendable {
   case open = 0
   case sealed = 1
   case stored = 2

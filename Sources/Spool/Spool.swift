@@ -20,6 +20,10 @@ public final class Spool: Sendable {
   public let plansRuns: Bool
   /// Set once in `init`; a back reference, because evictions go through recordings.
   public private(set) nonisolated(unsafe) var evictor: Evictor!
+  /// The same.
+  private(set) nonisolated(unsafe) var fetchBack: FetchBack!
+  /// Further destinations' uploaders, in their order.
+  private let feeds: [CopyFeed]
   private let fetchChunk: @Sendable (ChunkID) throws -> [UInt8]
   private let mailbox = Mailbox<SpoolMessage>()
   private let wake: @Sendable () -> Void
@@ -50,7 +54,7 @@ public final class Spool: Sendable {
 
   public init(
     tree: SpoolTree, journal: Journal, clock: any MonotonicClock, sealPolicy: SealPolicy, settleTime: Span,
-    quota: SpoolQuota = SpoolQuota(), plansRuns: Bool = false, isStoring: @escaping @Sendable () -> Bool = { false },
+    quota: SpoolQuota = SpoolQuota(), plansRuns: Bool = false, feeds: [CopyFeed] = [], isStoring: @escaping @Sendable () -> Bool = { false },
     fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing },
     wake: @escaping @Sendable () -> Void
   ) {
@@ -60,10 +64,13 @@ public final class Spool: Sendable {
     self.sealPolicy = sealPolicy
     self.settleTime = settleTime
     self.plansRuns = plansRuns
+    self.feeds = feeds
     self.fetchChunk = fetchChunk
     self.wake = wake
     evictor = Evictor(spool: self, quota: quota, isStoring: isStoring)
-    journal.onFinished.withLock { $0 = { [weak self] in self?.finishRecorded($0) } }
+    fetchBack = FetchBack(spool: self)
+    journal.onRecorded.withLock { $0 = { [weak self] in self?.recorded($0) } }
+    journal.onSealedAgain.withLock { $0 = { [weak self] in self?.sealedAgain($0) } }
   }
 
   // MARK: Recordings
@@ -244,7 +251,10 @@ public final class Spool: Sendable {
   public func synchronize() -> Bool { syncfs(tree.root.rawValue) == 0 }
 
   /// Ends the evictor's thread after what it has in hand.
-  public func stop() { evictor.stop() }
+  public func stop() {
+    evictor.stop()
+    fetchBack.stop()
+  }
 
   /// The recording of a session, loaded if it is not.
   func recording(of session: SessionID) throws -> Recording {
@@ -277,7 +287,7 @@ public final class Spool: Sendable {
   }
 
   /// More seals can wait: whoever has one keeps its chunk unsealed, and is drained later.
-  var hasMailEnough: Bool { mailbox.isFull }
+  var hasMailEnough: Bool { mailbox.isFull || feeds.contains { $0.isFull } }
 
   /// Seals the rest of this recording batch by batch, one in each turn of the uploader.
   func drain(_ recording: Recording) {
@@ -315,6 +325,21 @@ public final class Spool: Sendable {
       return
     }
     if recording.isIdle { keepIdle(recording.inode) }
+  }
+
+  /// The journal holds these facts. On the uploader thread.
+  private func recorded(_ facts: [JournalFact]) {
+    for case .finished(let session, _) in facts { finishRecorded(session) }
+    guard !feeds.isEmpty else { return }
+    let messages = facts.flatMap(CopyFeed.messages)
+    if !messages.isEmpty { for feed in feeds { feed.tell(messages) } }
+  }
+
+  /// For a further destination a chunk became a later version. The first one's uploader records it once more, which changes
+  /// nothing, and so the others hear of it.
+  private func sealedAgain(_ sealed: SealedAgain) {
+    introduce(sealed.chunk.session)
+    post(.event(.sealed(sealed.chunk, sealed.version, bytes: sealed.bytes)))
   }
 
   private func finishRecorded(_ session: SessionID) {

@@ -5,10 +5,14 @@ public import UploadProtocol
 /// Reads what is sent, at the moment it is sent. Used on the uploader thread only.
 public struct SpoolSource: TransferSource {
   private let spool: Spool
+  private let journal: any DestinationJournal
   /// Sessions of which this process has sent bytes: a listing could be older than what is on its way. 8 bytes a session.
   private var sent: Set<SessionID> = []
 
-  public init(spool: Spool) { self.spool = spool }
+  /// For the first destination.
+  public init(spool: Spool) { self.init(spool: spool, journal: spool.journal) }
+
+  package init(spool: Spool, journal: any DestinationJournal) { (self.spool, self.journal) = (spool, journal) }
 
   public mutating func load(_ request: UploadRequest) -> LoadedTransfer<UploadPayload> {
     do {
@@ -27,22 +31,24 @@ public struct SpoolSource: TransferSource {
   }
 
   private func announcement(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
-    guard let row = try spool.journal.session(session) else { return .outcome(.stale) }
-    let wantsListing = row.storedChunks == 0 && !sent.contains(session)
+    guard let row = try journal.session(session) else { return .outcome(.stale) }
+    let wantsListing = journal.keepsListings && row.storedChunks == 0 && !sent.contains(session)
     return .payload(.announce(spool.announcement(of: row, wantsListing: wantsListing)))
   }
 
   /// Version first, bytes after: bytes that change in between belong to a later version, whose reopening the journal
   /// holds by then, so that an answer about this one counts for nothing.
   private mutating func chunk(_ chunk: ChunkID) throws -> LoadedTransfer<UploadPayload> {
-    guard let sendable = try spool.journal.sendable(chunk) else { return .outcome(.stale) }
+    guard let sendable = try journal.sendable(chunk) else { return .outcome(.stale) }
     let recording = try spool.recording(of: chunk.session)
+    guard sendable.isHere else { return .outcome(spool.fetchBack(recording, from: chunk.index)) }
     let bytes = try Backing.read(
       recording.descriptor, at: Int64(chunk.index) * Int64(ChunkLayout.chunkBytes), count: sendable.bytes)
     guard bytes.count == sendable.bytes, let digest = ChunkDigest(bytes: SHA256.hash(data: bytes)) else {
       return .outcome(.unreadable("chunk \(chunk.index) has \(bytes.count) bytes, \(sendable.bytes) were sealed"))
     }
-    guard let known = try spool.journal.settleKnown(chunk, sendable, digest) else { return .outcome(.stale) }
+    if let outcome = try spool.doubt(recording, chunk.index, sendable.version, digest) { return .outcome(outcome) }
+    guard let known = try journal.settleKnown(chunk, sendable, digest) else { return .outcome(.stale) }
     // Nothing was sent: no byte counts against a rate limit.
     if known.isStored { return .outcome(.stored(known.version, digest, bytes: 0)) }
     sent.insert(chunk.session)
@@ -50,9 +56,12 @@ public struct SpoolSource: TransferSource {
   }
 
   private func manifest(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
-    if let manifest = try spool.journal.manifest(of: session) { return .payload(.complete(manifest)) }
-    let missing = try spool.journal.sealedIndexes(of: session, max: 10_000)
-    return .outcome(missing.isEmpty ? .unreadable("the journal lacks chunks of this recording") : .incomplete(missing: missing))
+    if let manifest = try journal.manifest(of: session) { return .payload(.complete(manifest)) }
+    let missing = try journal.sealedIndexes(of: session, max: 10_000)
+    if !missing.isEmpty { return .outcome(.incomplete(missing: missing)) }
+    // A writer has it open again; a further destination hears of that a moment later.
+    if try journal.session(session)?.isFinished == false { return .outcome(.notHere("the recording is being written again")) }
+    return .outcome(.unreadable("the journal lacks chunks of this recording"))
   }
 }
 

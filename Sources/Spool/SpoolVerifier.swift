@@ -1,6 +1,6 @@
 internal import Glibc
-public import SystemPackage
-public import UploadCore
+package import SystemPackage
+package import UploadCore
 public import UploadProtocol
 
 /// Asks the destination whether it holds what was recorded, chunk by chunk, and believes nobody: local bytes are read and
@@ -9,7 +9,7 @@ public import UploadProtocol
 /// It changes nothing and may run beside the mount that uses the spool. Memory: one chunk, and a page of the listing.
 public struct SpoolVerifier {
   private let recordings: FileDescriptor
-  private let journal: Journal
+  private let journal: any DestinationJournal
   private let listing: any DestinationListing
   private let depth: ListingDepth
 
@@ -18,9 +18,10 @@ public struct SpoolVerifier {
 
   /// - Parameters:
   ///   - recordings: the spool's folder; open for as long as this value is used.
-  ///   - journal: of the same state directory, opened with `init(reading:)` if a mount may be running.
-  public init(
-    recordings: FileDescriptor, journal: Journal, listing: any DestinationListing, depth: ListingDepth
+  ///   - journal: of the same state directory, opened with `init(reading:)` if a mount may be running, as the destination
+  ///     that is asked has it (`Journal.view`).
+  package init(
+    recordings: FileDescriptor, journal: any DestinationJournal, listing: any DestinationListing, depth: ListingDepth
   ) {
     self.recordings = recordings
     self.journal = journal

@@ -25,26 +25,38 @@ final class SpoolHarness {
   private(set) var inbox: SpoolInbox
   private let controls = Mailbox<UploadEvent>()
   private let fetchChunk: @Sendable (ChunkID) throws -> [UInt8]
+  private let further: Int
+  /// Of further destinations.
+  private(set) var feeds: [CopyFeed]
 
-  /// - Parameter fetchChunk: the destination, for chunks that are only there.
-  init(fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing }) throws {
+  /// - Parameters:
+  ///   - further: destinations beside the first.
+  ///   - fetchChunk: the destination, for chunks that are only there.
+  init(
+    further: Int = 0, fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing }
+  ) throws {
     self.fetchChunk = fetchChunk
+    self.further = further
     var template = Array((NSTemporaryDirectory() + "/reelfs-spool-XXXXXX").utf8CString)
     guard mkdtemp(&template) != nil else { throw HarnessFailure(words: "no temporary folder") }
     folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     for name in ["recordings", "orphans"] { mkdir(folder + "/" + name, 0o755) }
-    (spool, inbox) = try Self.begin(folder, clock, controls, fetchChunk)
+    (spool, inbox, feeds) = try Self.begin(folder, clock, controls, further, fetchChunk)
   }
 
   private static func begin(
-    _ folder: String, _ clock: StandingClock, _ controls: Mailbox<UploadEvent>,
+    _ folder: String, _ clock: StandingClock, _ controls: Mailbox<UploadEvent>, _ further: Int,
     _ fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8]
-  ) throws -> (Spool, SpoolInbox) {
+  ) throws -> (Spool, SpoolInbox, [CopyFeed]) {
+    let journal = try Journal(path: folder + "/journal.sqlite")
+    let feeds = try journal.useCopies((0..<further).map { ("copy \($0)", .stored) }).map {
+      CopyFeed(journal: $0, plansRuns: false, wake: {})
+    }
     let tree = try SpoolTree(recordings: FilePath(folder + "/recordings"), orphans: FilePath(folder + "/orphans"))
     let spool = Spool(
-      tree: tree, journal: try Journal(path: folder + "/journal.sqlite"), clock: clock, sealPolicy: SealPolicy(),
-      settleTime: .seconds(1), fetchChunk: fetchChunk, wake: {})
-    return (spool, SpoolInbox(spool: spool, controls: controls, restored: []))
+      tree: tree, journal: journal, clock: clock, sealPolicy: SealPolicy(), settleTime: .seconds(1), feeds: feeds,
+      fetchChunk: fetchChunk, wake: {})
+    return (spool, SpoolInbox(spool: spool, controls: controls, restored: []), feeds)
   }
 
   /// The process has died and begins again. - Returns: what recovery found, and every event that follows from it.
@@ -52,7 +64,7 @@ final class SpoolHarness {
   func reopen(losingJournal: Bool = false) throws -> (report: Recovery.Report, events: [UploadEvent]) {
     spool.journal.close()
     for suffix in losingJournal ? ["", "-wal", "-shm"] : [] { unlink(folder + "/journal.sqlite" + suffix) }
-    (spool, inbox) = try Self.begin(folder, clock, controls, fetchChunk)
+    (spool, inbox, feeds) = try Self.begin(folder, clock, controls, further, fetchChunk)
     var recovery = Recovery(spool: spool)
     let restored = try recovery.run()
     inbox = SpoolInbox(spool: spool, controls: controls, restored: restored)

@@ -21,6 +21,19 @@ public final class StatusBoard: Sendable {
     return summary.connection == .online && !summary.isPausedByUser && summary.journalError == nil && summary.inFlight > 0
   }
 
+  /// Nothing is known to keep requests from being answered.
+  public var isOnline: Bool { summary.connection == .online }
+
+  /// Whether chunks are on their way to several destinations: local bytes can go only when all have them, so none may be
+  /// away.
+  public static func areStoring(_ boards: [StatusBoard]) -> Bool {
+    let isNobodyAway = boards.allSatisfy { board in
+      let summary = board.summary
+      return summary.connection == .online && !summary.isPausedByUser && summary.journalError == nil
+    }
+    return isNobodyAway && boards.contains(where: \.isStoring)
+  }
+
   var summary: UploadSummary { state.withLock { $0.summary } }
   var counters: MetricsPage.Counters { state.withLock { $0.counters } }
 
@@ -32,24 +45,33 @@ public final class StatusBoard: Sendable {
   }
 }
 
-/// Takes what the uploader tells after each turn to the board and the event log. Used on the uploader thread only.
+/// Takes what an uploader tells after each turn to its board and the event log. Used on its thread only.
 public struct StatusPublisher: StatusSink {
   private let board: StatusBoard
   private let log: EventLog
   private let reader: StatusReader
+  private let destination: String?
+  private let isTold: (UploadNotice) -> Bool
   private let onNotice: (UploadNotice) -> Void
 
-  /// - Parameter onNotice: told of each notice, for the foreground's few lines.
+  /// - Parameters:
+  ///   - destination: named in the log; nil where it is the only one.
+  ///   - isTold: what several destinations say together is told once.
+  ///   - onNotice: told of each notice, for the foreground's few lines.
   public init(
-    board: StatusBoard, log: EventLog, reader: StatusReader, onNotice: @escaping (UploadNotice) -> Void
+    board: StatusBoard, log: EventLog, reader: StatusReader, destination: String? = nil,
+    isTold: @escaping (UploadNotice) -> Bool = { _ in true }, onNotice: @escaping (UploadNotice) -> Void
   ) {
     self.board = board
     self.log = log
     self.reader = reader
+    self.destination = destination
+    self.isTold = isTold
     self.onNotice = onNotice
   }
 
-  public mutating func publish(_ notices: [UploadNotice], _ summary: UploadSummary) {
+  public mutating func publish(_ all: [UploadNotice], _ summary: UploadSummary) {
+    let notices = all.filter(isTold)
     let kinds = notices.map(kind)
     let bytes = notices.reduce(0) { sum, notice in
       if case .chunkUploaded(let chunk) = notice { sum + reader.byteCount(of: chunk) } else { sum }
@@ -66,7 +88,7 @@ public struct StatusPublisher: StatusSink {
         }
       }
     }
-    log.append(kinds)
+    log.append(kinds, destination)
     for notice in notices { onNotice(notice) }
   }
 

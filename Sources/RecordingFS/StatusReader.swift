@@ -9,13 +9,15 @@ public import UploadProtocol
 /// What counts as stored is what the journal says, so no view can claim more (invariant I3).
 public struct StatusReader: Sendable {
   private let spool: Spool
-  private let board: StatusBoard
-  private let destination: String
+  private let destinations: [ReportedDestination]
+  private let copies: [JournalCopy]
 
-  public init(spool: Spool, board: StatusBoard, destination: String) {
+  /// - Parameter destinations: not empty, the first one first.
+  public init(spool: Spool, destinations: [ReportedDestination]) {
+    precondition(!destinations.isEmpty, "a mount has a destination")
     self.spool = spool
-    self.board = board
-    self.destination = destination
+    self.destinations = destinations
+    copies = destinations.compactMap(\.copy)
   }
 
   /// The status of a recording, or the sum of a folder; nil for anything else (symbolic links, devices).
@@ -30,32 +32,33 @@ public struct StatusReader: Sendable {
     if backing.isFolder { return sum(below: path).status }
     guard backing.isRegular else { return nil }
     let session = spool.session(of: inode)
-    let row = session.flatMap { try? spool.journal.session($0) }
-    return status(session, row, size: backing.size, path: path, summary: board.summary, wantsLag: true)
+    let rows = session.flatMap { try? spool.journal.session($0, copies: copies) }
+    return status(session, rows.map { [$0] + $1 } ?? [], size: backing.size, path: path, summaries, wantsLag: true)
   }
 
   /// The sum of every recording below `path`.
   public func sum(below path: [UInt8]) -> DirectoryStatus {
-    let summary = board.summary
-    var sum = DirectoryStatus(path: path, destination: destination)
-    each(below: path, summary) { sum.add($0) }
+    var sum = DirectoryStatus(path: path, destination: destinations[0].name)
+    each(below: path, summaries) { sum.add($0) }
     return sum
   }
 
   /// The mount as a whole.
-  public func overall() -> OverallStatus { overall(board.summary, sum(below: [])) }
+  public func overall() -> OverallStatus { overall(summaries, sum(below: [])) }
 
   /// The mount and every recording of it, as JSON.
   public func sessionsPage() -> [UInt8] {
-    let summary = board.summary
+    let summaries = summaries
     var recordings: [RecordingStatus] = []
-    each(below: [], summary) { recordings.append($0) }
-    var sum = DirectoryStatus(path: [], destination: destination)
+    each(below: [], summaries) { recordings.append($0) }
+    var sum = DirectoryStatus(path: [], destination: destinations[0].name)
     for recording in recordings { sum.add(recording) }
-    return SessionsPage.bytes(overall(summary, sum), recordings)
+    return SessionsPage.bytes(overall(summaries, sum), recordings)
   }
 
-  public func metricsPage() -> String { MetricsPage.text(overall(), board.counters) }
+  public func metricsPage() -> String {
+    MetricsPage.text(overall(), destinations.map(\.board.counters).reduce(MetricsPage.Counters(), +))
+  }
 
   /// Where the chunks of a recording are; nil when there is no such session.
   func chunkMap(of session: SessionID) -> [UInt8]? {
@@ -95,25 +98,28 @@ public struct StatusReader: Sendable {
 
   // MARK: Details
 
-  private func overall(_ summary: UploadSummary, _ sum: DirectoryStatus) -> OverallStatus {
-    let connection: DestinationState =
-      switch summary.connection {
-      case .online: .online
-      case .offline(let reason): .offline(reason)
-      case .blocked(_, let reason): .blocked(reason)
-      }
+  /// Of each destination, as of its last turn.
+  private var summaries: [UploadSummary] { destinations.map(\.board.summary) }
+
+  private func overall(_ summaries: [UploadSummary], _ sum: DirectoryStatus) -> OverallStatus {
+    let connections = zip(destinations, summaries).map { destination, summary in
+      DestinationConnection(name: destination.name, connection: DestinationState(summary.connection))
+    }
     var overall = OverallStatus(
-      time: Date().timeIntervalSince1970, total: sum.status, counts: sum.counts, connection: connection)
-    overall.isPaused = summary.isPausedByUser
-    overall.bytesPerSecondMax = summary.bytesPerSecondMax
-    overall.inFlight = summary.inFlight
-    overall.journalError = summary.journalError
+      time: Date().timeIntervalSince1970, total: sum.status, counts: sum.counts, connection: .worst(connections))
+    if connections.count > 1 { overall.destinations = connections }
+    overall.isPaused = summaries[0].isPausedByUser
+    let limits = summaries.compactMap(\.bytesPerSecondMax)
+    overall.bytesPerSecondMax = limits.isEmpty ? nil : limits.reduce(0, +)
+    overall.inFlight = summaries.reduce(0) { $0 + $1.inFlight }
+    overall.journalError = summaries.compactMap(\.journalError).first
     return overall
   }
 
-  private func each(below path: [UInt8], _ summary: UploadSummary, _ body: (RecordingStatus) -> Void) {
+  private func each(below path: [UInt8], _ summaries: [UploadSummary], _ body: (RecordingStatus) -> Void) {
     // A journal that cannot be read shows nothing rather than something wrong; `journal_error` says why.
-    try? spool.journal.eachSession(below: path) { row in
+    try? spool.journal.eachSession(below: path, copies: copies) { row, others in
+      let rows = [row] + others
       let recording = spool.knownRecording(row.session)
       var size = row.size
       if let recording, let backing = try? Backing.status(recording.descriptor) {
@@ -121,33 +127,51 @@ public struct StatusReader: Sendable {
       } else if !row.isFinished, let backing = try? Backing.status(row.path, in: spool.tree.root) {
         size = backing.size
       }
-      body(status(row.session, row, size: size, path: row.path, summary: summary, wantsLag: !row.isSynced))
+      let isSynced = rows.allSatisfy(\.isSynced)
+      body(status(row.session, rows, size: size, path: row.path, summaries, wantsLag: !isSynced))
     }
   }
 
+  /// - Parameter rows: one for each destination; none when the journal does not know the session.
   private func status(
-    _ session: SessionID?, _ row: SessionRow?, size: Int64, path: [UInt8], summary: UploadSummary, wantsLag: Bool
+    _ session: SessionID?, _ rows: [SessionRow], size: Int64, path: [UInt8], _ summaries: [UploadSummary], wantsLag: Bool
   ) -> RecordingStatus {
     let recording = session.flatMap { spool.knownRecording($0) }
     let unsealedSince = recording?.oldestUnsealed
-    let isSynced =
-      row.map { $0.isSynced && $0.isAnnounced && unsealedSince == nil && $0.size == size } ?? false
-    var status = RecordingStatus(state: .uploading, path: path, destination: destination)
+    let first = rows.first
+    var status = RecordingStatus(state: .uploading, path: path, destination: destinations[0].name)
     status.session = session
     status.recordings = 1
     status.isRecording = recording?.hasWriters ?? false
     status.bytesWritten = size
-    status.bytesSynced = min(size, row?.storedBytes ?? 0)
-    status.syncedThrough = min(size, Int64(row?.storedThrough ?? 0) * Int64(ChunkLayout.chunkBytes))
     status.chunksTotal = ChunkLayout.chunkCount(size: size)
-    status.chunksSynced = min(status.chunksTotal, row?.storedChunks ?? 0)
-    status.lastSyncedAt = row?.syncedAt
-    status.isHeld = row?.isHeld ?? false
-    status.priority = (row?.priority ?? .normal).name
-    status.sha256 = isSynced ? row?.sha256.flatMap { ChunkDigest(bytes: $0) }?.description : nil
-    (status.state, status.error) = state(isSynced, row, summary)
-    if wantsLag, !isSynced { status.lagSeconds = lag(row, unsealedSince) }
+    status.isHeld = first?.isHeld ?? false
+    status.priority = (first?.priority ?? .normal).name
+    status.combine(
+      destinations.indices.map { place in
+        let row = place < rows.count ? rows[place] : nil
+        return share(destinations[place].name, row, size: size, summaries[place], isSealed: unsealedSince == nil)
+      })
+    let isSynced = status.state == .synced
+    status.sha256 = isSynced ? first?.sha256.flatMap { ChunkDigest(bytes: $0) }?.description : nil
+    if wantsLag, !isSynced { status.lagSeconds = lag(rows, unsealedSince) }
     return status
+  }
+
+  /// What one destination has of a recording.
+  private func share(
+    _ name: String, _ row: SessionRow?, size: Int64, _ summary: UploadSummary, isSealed: Bool
+  ) -> DestinationShare {
+    let isSynced = row.map { $0.isSynced && $0.isAnnounced && isSealed && $0.size == size } ?? false
+    let (state, error) = state(isSynced, row, summary)
+    var share = DestinationShare(name: name, state: state)
+    share.error = error
+    share.bytesWritten = size
+    share.bytesSynced = min(size, row?.storedBytes ?? 0)
+    share.syncedThrough = min(size, Int64(row?.storedThrough ?? 0) * Int64(ChunkLayout.chunkBytes))
+    share.chunksSynced = min(ChunkLayout.chunkCount(size: size), row?.storedChunks ?? 0)
+    share.lastSyncedAt = row?.syncedAt
+    return share
   }
 
   private func state(_ isSynced: Bool, _ row: SessionRow?, _ summary: UploadSummary) -> (SyncState, String?) {
@@ -162,13 +186,41 @@ public struct StatusReader: Sendable {
     }
   }
 
-  private func lag(_ row: SessionRow?, _ unsealedSince: Instant?) -> Double {
+  private func lag(_ rows: [SessionRow], _ unsealedSince: Instant?) -> Double {
     var lag = 0.0
     if let unsealedSince { lag = Double((spool.clock.now - unsealedSince).nanoseconds) / 1e9 }
-    if let row, let oldest = (try? spool.journal.oldestPending(of: row.session)) ?? nil {
-      lag = max(lag, Date().timeIntervalSince1970 - oldest)
+    if let row = rows.first {
+      var oldest = [try? spool.journal.oldestPending(of: row.session)]
+      for row in rows.dropFirst() where !row.isSynced {
+        oldest.append(try? spool.journal.oldestPending(of: row.session, from: row.storedThrough))
+      }
+      let now = Date().timeIntervalSince1970
+      for case let moment?? in oldest { lag = max(lag, now - moment) }
     }
     return max(0, lag)
+  }
+}
+
+/// One of the mount's destinations, as status is drawn of it.
+public struct ReportedDestination: Sendable {
+  let name: String
+  let board: StatusBoard
+  /// nil for the first one.
+  let copy: JournalCopy?
+
+  public init(name: String, board: StatusBoard, copy: JournalCopy?) {
+    (self.name, self.board, self.copy) = (name, board, copy)
+  }
+}
+
+extension DestinationState {
+  init(_ connection: ConnectionState) {
+    self =
+      switch connection {
+      case .online: .online
+      case .offline(let reason): .offline(reason)
+      case .blocked(_, let reason): .blocked(reason)
+      }
   }
 }
 

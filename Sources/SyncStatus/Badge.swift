@@ -3,14 +3,16 @@ public struct Badge: Sendable, Equatable {
   public let text: String
   public let colour: BadgeColour
 
-  public init(of status: RecordingStatus) {
-    switch status.state {
-    case .uploading: text = "⇪ \(status.progress)%"
+  public init(of status: RecordingStatus) { self.init(status.state, status.progress) }
+
+  init(_ state: SyncState, _ progress: Int) {
+    switch state {
+    case .uploading: text = "⇪ \(progress)%"
     case .paused: text = "⏸ PAUSED"
     case .synced: text = "✓ SYNCED"
     case .failed: text = "❌ FAILED"
     }
-    colour = BadgeColour(of: status.state)
+    colour = BadgeColour(of: state)
   }
 }
 
@@ -40,16 +42,20 @@ public enum BadgeColour: String, Sendable, CaseIterable {
   public static let ansiReset = "\u{1B}[0m"
 }
 
-extension RecordingStatus {
-  /// Stored bytes in percent of written ones, rounded down. 100 means synced and nothing else: a recording whose bytes
-  /// are all stored, but which the destination has not confirmed as whole, stays at 99.
-  public var progress: Int {
+enum Progress {
+  static func percent(_ state: SyncState, _ bytesSynced: Int64, of bytesWritten: Int64) -> Int {
     if state == .synced { return 100 }
     guard bytesWritten > 0 else { return 0 }
     let stored = min(max(0, bytesSynced), bytesWritten)
     let percent = bytesWritten.dividingFullWidth(stored.multipliedFullWidth(by: 100)).quotient
     return min(99, Int(percent))
   }
+}
+
+extension RecordingStatus {
+  /// Stored bytes in percent of written ones, rounded down. 100 means synced and nothing else: a recording whose bytes
+  /// are all stored, but which the destination has not confirmed as whole, stays at 99.
+  public var progress: Int { Progress.percent(state, bytesSynced, of: bytesWritten) }
 
   /// The path for people and JSON: bytes that are not UTF-8 are repaired.
   public var pathText: String { String(decoding: path, as: UTF8.self) }

@@ -32,6 +32,22 @@ public struct DirectoryStatus: Sendable {
     status.lagSeconds = max(status.lagSeconds, recording.lagSeconds)
     if let last = recording.lastSyncedAt { status.lastSyncedAt = max(last, status.lastSyncedAt ?? last) }
     status.isHeld = status.isHeld || recording.isHeld
+    for (place, share) in recording.destinations.enumerated() { add(share, at: place, of: recording) }
+  }
+
+  /// The same for each of several destinations.
+  private mutating func add(_ share: DestinationShare, at place: Int, of recording: RecordingStatus) {
+    if place == status.destinations.count { status.destinations.append(DestinationShare(name: share.name, state: .synced)) }
+    var sum = status.destinations[place]
+    if let error = share.error, sum.error == nil || share.state > sum.state {
+      sum.error = recording.session == nil ? error : recording.pathText + ": " + error
+    }
+    sum.state = max(sum.state, share.state)
+    sum.bytesWritten = Self.capped(sum.bytesWritten, share.bytesWritten)
+    sum.bytesSynced = Self.capped(sum.bytesSynced, share.bytesSynced)
+    sum.chunksSynced += share.chunksSynced
+    if let last = share.lastSyncedAt { sum.lastSyncedAt = max(last, sum.lastSyncedAt ?? last) }
+    status.destinations[place] = sum
   }
 
   /// Sparse files can claim more bytes than a sum can hold; a status view must not end the worker over it.

@@ -9,6 +9,17 @@ public enum MetricsPage {
     public var connectionsLost: Int64 = 0
 
     public init() {}
+
+    /// Of several destinations.
+    public static func + (left: Counters, right: Counters) -> Counters {
+      var sum = left
+      sum.chunksUploaded += right.chunksUploaded
+      sum.bytesUploaded += right.bytesUploaded
+      sum.uploadErrors += right.uploadErrors
+      sum.sessionsCompleted += right.sessionsCompleted
+      sum.connectionsLost += right.connectionsLost
+      return sum
+    }
   }
 
   /// ASCII, ending in a newline.

@@ -5,7 +5,10 @@ public struct OverallStatus: Sendable, Equatable {
   /// Sum of all recordings; its path is empty.
   public var total: RecordingStatus
   public var counts: StateCounts
+  /// The worst of all destinations.
   public var connection: DestinationState
+  /// Each of several destinations; empty when there is only one.
+  public var destinations: [DestinationConnection] = []
   /// A person paused the uploads.
   public var isPaused: Bool
   /// Bytes a second over all transfers; nil: no limit.

@@ -23,7 +23,10 @@ public struct RecordingStatus: Sendable, Equatable {
   /// Seconds since 1970, UTC.
   public var lastSyncedAt: Double?
   public var error: String?
+  /// The first one, if there are several.
   public var destination: String
+  /// What each of several destinations has, the first one first; empty when there is only one.
+  public var destinations: [DestinationShare] = []
   /// Hexadecimal, once synced and computed.
   public var sha256: String?
   public var priority: String

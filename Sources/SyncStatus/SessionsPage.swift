@@ -9,6 +9,17 @@ public struct SessionsPage: Sendable {
     json.add("time", Timestamp.milliseconds(overall.time))
     json.add("connection", overall.connection.name)
     json.add("connection_reason", optional: overall.connection.reason)
+    if !overall.destinations.isEmpty {
+      json.beginArray("connections")
+      for destination in overall.destinations {
+        json.beginObject()
+        json.add("destination", destination.name)
+        json.add("connection", destination.connection.name)
+        json.add("connection_reason", optional: destination.connection.reason)
+        json.endObject()
+      }
+      json.endArray()
+    }
     json.add("paused", overall.isPaused)
     if let limit = overall.bytesPerSecondMax {
       json.add("limit_bytes_per_second", limit)

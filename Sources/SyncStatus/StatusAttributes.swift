@@ -86,9 +86,30 @@ public enum StatusAttributes {
     json.add("last_synced_at", optional: status.lastSyncedAt.map(Timestamp.text))
     json.add("error", optional: status.error)
     json.add("destination", status.destination)
+    if !status.destinations.isEmpty { add(status.destinations, to: &json) }
     json.add("sha256", optional: status.sha256)
     json.add("priority", status.priority)
     json.add("hold", status.isHeld)
+  }
+}
+
+extension StatusAttributes {
+  private static func add(_ shares: [DestinationShare], to json: inout JSONText) {
+    json.beginArray("destinations")
+    for share in shares {
+      json.beginObject()
+      json.add("destination", share.name)
+      json.add("status", share.state.rawValue)
+      json.add("badge", share.badge.text)
+      json.add("progress", share.progress)
+      json.add("bytes_synced", share.bytesSynced)
+      json.add("synced_through", share.syncedThrough)
+      json.add("chunks_synced", share.chunksSynced)
+      json.add("last_synced_at", optional: share.lastSyncedAt.map(Timestamp.text))
+      json.add("error", optional: share.error)
+      json.endObject()
+    }
+    json.endArray()
   }
 }
 

@@ -1,4 +1,5 @@
-/// The text of `.status/<path>` and `.status/<session id>`: the badge and the path, then one `name: value` a line.
+/// The text of `.status/<path>` and `.status/<session id>`: the badge and the path, then one `name: value` a line. With several
+/// destinations `destination.1` and so on say what each of them has: `⇪ 45% NAME`, and after a colon what is wrong there.
 public enum StatusPage {
   /// UTF-8, ending in a newline. Without `json`, which would repeat it all.
   public static func text(of status: RecordingStatus) -> String {
@@ -7,6 +8,9 @@ public enum StatusPage {
     for name in StatusAttributes.names where name != "json" {
       guard let value = StatusAttributes.value(name, of: status) else { continue }
       text += name + ": " + PrintableText.line(value) + "\n"
+      if name == "destination" {
+        for (place, share) in status.destinations.enumerated() { text += "destination.\(place + 1): \(share.line)\n" }
+      }
     }
     return text
   }

@@ -39,7 +39,11 @@ public struct StatusTable: Sendable {
     let columns = Columns(width: width, longestName: longestName(shown), withPace: !paces.isEmpty)
     for recording in shown {
       lines.append(row(recording, columns, pace: recording.session.flatMap { paces[$0] }))
-      if let error = recording.error { lines.append(cut("    " + PrintableText.line(error))) }
+      if recording.destinations.isEmpty {
+        if let error = recording.error { lines.append(cut("    " + PrintableText.line(error))) }
+      } else if recording.state != .synced {
+        lines += recording.destinations.map { cut("    → " + $0.line) }
+      }
     }
     if shown.count < sorted.count { lines.append(cut("… and \(sorted.count - shown.count) more")) }
     return lines
@@ -55,10 +59,17 @@ public struct StatusTable: Sendable {
   }
 
   private func head(_ overall: OverallStatus, title: String) -> [String] {
-    var destination = "\(PrintableText.line(title)) → \(PrintableText.line(overall.total.destination))"
-    destination += ", " + overall.connection.name
-    if let reason = overall.connection.reason, !reason.isEmpty { destination += ": " + PrintableText.line(reason) }
-    var lines = wrap(destination) + wrap(SummaryPage.safeSentence(overall))
+    let all =
+      overall.destinations.isEmpty
+      ? [DestinationConnection(name: overall.total.destination, connection: overall.connection)] : overall.destinations
+    var lines: [String] = []
+    for destination in all {
+      let start = lines.isEmpty ? PrintableText.line(title) : "and also"
+      var line = "\(start) → \(PrintableText.line(destination.name)), \(destination.connection.name)"
+      if let reason = destination.connection.reason, !reason.isEmpty { line += ": " + PrintableText.line(reason) }
+      lines += wrap(line)
+    }
+    lines += wrap(SummaryPage.safeSentence(overall))
     var queue: [String] = []
     if overall.bytesWaiting > 0 {
       queue.append("\(ByteSize.human(overall.bytesWaiting)) in \(overall.chunksWaiting) chunks waiting")

@@ -23,6 +23,10 @@ public enum SummaryPage {
     {
       add(name, StatusAttributes.value(name, of: total))
     }
+    for (place, share) in total.destinations.enumerated() { add("destination.\(place + 1)", share.line) }
+    for (place, destination) in overall.destinations.enumerated() {
+      add("connection.\(place + 1)", [destination.connection.name, destination.connection.reason].compactMap { $0 }.joined(separator: ": "))
+    }
     return lines.joined(separator: "\n") + "\n"
   }
 

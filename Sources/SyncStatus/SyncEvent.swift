@@ -7,11 +7,14 @@ public struct SyncEvent: Sendable, Equatable {
   /// Seconds since 1970, UTC.
   public let time: Double
   public let kind: Kind
+  /// Of several destinations the one that it is about; nil: all of them, or the only one.
+  public let destination: String?
 
-  public init(id: Int64, time: Double, kind: Kind) {
+  public init(id: Int64, time: Double, kind: Kind, destination: String? = nil) {
     self.id = id
     self.time = time
     self.kind = kind
+    self.destination = destination
   }
 
   public enum Kind: Sendable, Equatable {
@@ -24,6 +27,14 @@ public struct SyncEvent: Sendable, Equatable {
     case connectionLost(String)
     case connectionRestored
     case sessionRegistered(SessionID)
+
+    /// Of several destinations it is about all.
+    public var isOfAll: Bool {
+      switch self {
+      case .sessionRegistered, .sessionUploadComplete: true
+      case .chunkUploaded, .uploadError, .uploadPaused, .uploadResumed, .connectionLost, .connectionRestored: false
+      }
+    }
 
     /// The `type` that scripts look for.
     public var type: String {
@@ -66,6 +77,7 @@ public enum EventLine {
     case .uploadResumed, .connectionRestored:
       break
     }
+    if let destination = event.destination { json.add("destination", destination) }
     json.endObject()
     json.newline()
     return json.bytes

@@ -60,6 +60,25 @@ struct MountConfigurationTests {
     #expect(!configuration.hidesAttributes && !configuration.hidesStatus && !configuration.runsAsDaemon)
   }
 
+  @Test("further destinations come from flags, a variable or a list")
+  func further() throws {
+    let two = ["https://b.example:8090", "file:///media/usb"]
+    #expect(try read([.also: two.joined(separator: "\n")]).also.map(\.destination.description) == two)
+    #expect(try read(environment: ["REELFS_ALSO": "https://b.example:8090  file:///media/usb"]).also.map(\.destination.description) == two)
+    #expect(try read(file: "also:\n  - https://b.example:8090\n  - file:///media/usb\n").also.map(\.destination.description) == two)
+    #expect(try read(file: "also: file:///media/usb disk\n").also.map(\.destination) == [.folder("/media/usb disk")])
+  }
+
+  @Test("a further destination that is no destination, is given twice or has no readable token is refused, and so is a fifth")
+  func refusedFurther() {
+    #expect(complaint([.also: "nas"])?.contains("--also: \"nas\" is not a destination") == true)
+    #expect(complaint([.destination: "http://a:1", .also: "http://a:1/"])?.contains("given twice") == true)
+    #expect(complaint([.also: "http://a:1\nhttp://a:1"])?.contains("given twice") == true)
+    #expect(complaint([.also: "http://a:1#token-file=/no/such/file"])?.contains("/no/such/file") == true)
+    #expect(complaint([.also: (1...4).map { "http://a:\($0)" }.joined(separator: "\n")]) == nil)
+    #expect(complaint([.also: (1...5).map { "http://a:\($0)" }.joined(separator: "\n")])?.contains("at most 4") == true)
+  }
+
   @Test("a flag wins over a variable, and a variable over the file")
   func precedence() throws {
     let file = "parallel: 2\nsettle: 2\nmax_lag: 2\n"

@@ -75,6 +75,29 @@ struct PowerCutTests {
     }
   }
 
+  @Test("what the disk lost and only a further destination has comes back, and goes to the first as it was")
+  func lostBytesOfOneDestination() async throws {
+    try await withWorld { world in
+      let disk = try LoopDisk("state", in: world, mebibytes: 128)
+      try world.startReceiver()
+      let other = try OtherReceiver(world)
+      try world.startMount(["--also", other.url], to: world.receiverURL)
+      try world.stopReceiver()
+      let bytes = noise(6 * mebibyte + 70_000)
+      let file = try OpenFile(world.path("take"), O_WRONLY | O_CREAT)
+      try file.write(bytes)
+      try eventually("the other has all") { try world.shares(of: "take").last?.bytes == bytes.count }
+      try synchronizeNamesAndReceipts(world)
+      try cut(world, disk, meanwhile: { try world.startReceiver() }, ["--also", other.url])
+      try? file.close()
+
+      try world.waitUntilSynced("take", seconds: 30)
+      #expect(try Files.read(world.path("take")) == bytes)
+      #expect(try Files.read(world.received("take")) == bytes)
+      #expect(try Files.read(other.received("take")) == bytes)
+    }
+  }
+
   @Test("a recording closed and synced a moment before a power cut is not cut short at the destination")
   func closedBefore() async throws {
     try await withDisk { world, disk in

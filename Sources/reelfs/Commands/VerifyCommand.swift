@@ -14,6 +14,8 @@ struct VerifyCommand: ParsableCommand {
       again before it answers. Chunks that were evicted here are compared by the digest of their receipt, and counted. \
       Changes nothing; a recording that is being written is verified as far as it is stored.
 
+      Of several destinations each that can be asked is.
+
       Without a running mount name the state directory and the destination; PATH is then a path below the mount point, or \
       a session id.
 
@@ -63,7 +65,13 @@ struct VerifyCommand: ParsableCommand {
     document.add("schema_version", 1)
     document.beginArray("places")
     var worst = RecordingVerdict.Outcome.verified
-    for place in try places() {
+    let places = try places()
+    for place in places {
+      // The only one is asked, and says why it cannot be; of several the others are worth asking.
+      if places.count > 1, !place.canBeAsked {
+        Terminal.complain("\(place.title): \(place.destination) cannot be asked: verify can ask receivers only (http:// and https://)")
+        continue
+      }
       var report = VerifyReport(
         title: place.title, destination: place.destination, depth: depth, time: WallClock.now())
       report.failure = try place.verify(depth) { verdict in
@@ -82,7 +90,7 @@ struct VerifyCommand: ParsableCommand {
   }
 
   private func places() throws -> [VerifyPlace] {
-    guard let stateDir, let destination else { return try target.places().map(running) }
+    guard let stateDir, let destination else { return try target.places().flatMap(running) }
     let place: ControlTarget =
       if let path = target.path {
         SessionID(text: path).map { .session($0) } ?? .path(Array(path.utf8.drop { $0 == UInt8(ascii: "/") }))
@@ -94,11 +102,18 @@ struct VerifyCommand: ParsableCommand {
     ]
   }
 
-  private func running(_ place: MountPlace) throws -> VerifyPlace {
+  /// One for each destination of the mount.
+  private func running(_ place: MountPlace) throws -> [VerifyPlace] {
     let record = try place.root.record()
-    return VerifyPlace(
-      title: place.title, stateDirectory: record.stateDirectory, destination: destination ?? record.destination,
-      device: record.device, token: try (tokenFile ?? record.tokenFile).map(TokenFile.read),
-      caFile: caFile ?? record.caFile, target: place.target)
+    func verifying(_ destination: String, _ recorded: String?) throws -> VerifyPlace {
+      VerifyPlace(
+        title: place.title, stateDirectory: record.stateDirectory, destination: destination, device: record.device,
+        token: try (tokenFile ?? recorded).map(TokenFile.read), caFile: caFile ?? record.caFile, target: place.target)
+    }
+    let also = record.also ?? []
+    if let destination {
+      return [try verifying(destination, also.first { $0.destination == destination }?.tokenFile ?? record.tokenFile)]
+    }
+    return try [verifying(record.destination, record.tokenFile)] + also.map { try verifying($0.destination, $0.tokenFile) }
   }
 }

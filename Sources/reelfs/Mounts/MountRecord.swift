@@ -12,16 +12,34 @@ package struct MountRecord: Sendable, Equatable, Codable {
   /// The file, not its content.
   package let tokenFile: String?
   package let caFile: String?
+  /// Further destinations, in their order; nil when there are none.
+  package let also: [Further]?
+
+  package struct Further: Sendable, Equatable, Codable {
+    package let destination: String
+    package let tokenFile: String?
+  }
 
   package init(
-    mountpoint: String, stateDirectory: String, destination: String, device: String, tokenFile: String?, caFile: String?
+    mountpoint: String, stateDirectory: String, destination: String, device: String, tokenFile: String?, caFile: String?,
+    also: [Further]? = nil
   ) {
+    self.also = also
     self.mountpoint = mountpoint
     self.stateDirectory = stateDirectory
     self.destination = destination
     self.device = device
     self.tokenFile = tokenFile
     self.caFile = caFile
+  }
+
+  /// - Parameter destination: where requests go.
+  init(_ configuration: MountConfiguration, destination: String) {
+    let also = configuration.also.map { Further(destination: $0.destination.description, tokenFile: $0.tokenFile) }
+    self.init(
+      mountpoint: configuration.mountpoint, stateDirectory: configuration.stateDirectory, destination: destination,
+      device: configuration.device, tokenFile: configuration.tokenFile, caFile: configuration.caFile,
+      also: also.isEmpty ? nil : also)
   }
 
   package var json: [UInt8] {

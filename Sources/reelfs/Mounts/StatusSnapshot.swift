@@ -34,6 +34,10 @@ package struct StatusSnapshot: Sendable {
     overall.bytesPerSecondMax = document.limitBytesPerSecond
     overall.inFlight = document.transfersInFlight
     overall.journalError = document.journalError
+    overall.destinations = (document.connections ?? []).map { one in
+      DestinationConnection(
+        name: one.destination, connection: DestinationState(name: one.connection, reason: one.connectionReason) ?? .online)
+    }
     recordings = try document.sessions.map { recording throws(CommandFailure) in try recording.value() }
   }
 
@@ -67,9 +71,40 @@ private struct SessionsDocument: Decodable {
   let limitBytesPerSecond: Int?
   let transfersInFlight: Int
   let journalError: String?
+  let connections: [ConnectionDocument]?
   let states: [String: Int]
   let total: RecordingDocument
   let sessions: [RecordingDocument]
+}
+
+private struct ConnectionDocument: Decodable {
+  let destination: String
+  let connection: String
+  let connectionReason: String?
+}
+
+private struct ShareDocument: Decodable {
+  let destination: String
+  let status: String
+  let bytesSynced: Int64
+  let syncedThrough: Int64
+  let chunksSynced: Int
+  let lastSyncedAt: String?
+  let error: String?
+
+  func value(of bytesWritten: Int64) throws(CommandFailure) -> DestinationShare {
+    guard let state = SyncState(rawValue: status) else {
+      throw CommandFailure("the mount reports a status \"\(status)\" that this program does not know: update it")
+    }
+    var value = DestinationShare(name: destination, state: state)
+    value.bytesWritten = bytesWritten
+    value.bytesSynced = bytesSynced
+    value.syncedThrough = syncedThrough
+    value.chunksSynced = chunksSynced
+    value.lastSyncedAt = lastSyncedAt.flatMap(Timestamp.seconds(of:))
+    value.error = error
+    return value
+  }
 }
 
 private struct RecordingDocument: Decodable {
@@ -88,6 +123,7 @@ private struct RecordingDocument: Decodable {
   let lastSyncedAt: String?
   let error: String?
   let destination: String
+  let destinations: [ShareDocument]?
   let sha256: String?
   let priority: String
   let hold: Bool
@@ -109,6 +145,7 @@ private struct RecordingDocument: Decodable {
     value.lagSeconds = lagSeconds
     value.lastSyncedAt = lastSyncedAt.flatMap(Timestamp.seconds(of:))
     value.error = error
+    value.destinations = try (destinations ?? []).map { share throws(CommandFailure) in try share.value(of: bytesWritten) }
     value.sha256 = sha256
     value.priority = priority
     value.isHeld = hold

@@ -33,10 +33,12 @@ package enum ConfigFile {
     return values
   }
 
-  /// A scalar as it is written; for mount options a list of them too.
+  /// A scalar as it is written; for mount options and further destinations a list of them too.
   private static func text(of node: Node, _ setting: Setting, _ place: String) throws(CommandFailure) -> String {
     switch node {
     case .scalar(let scalar): return scalar.string
+    case .sequence(let items) where setting == .also:
+      return items.compactMap { $0.scalar?.string }.joined(separator: "\n")
     case .sequence(let items) where setting == .mountOptions:
       return items.compactMap { $0.scalar?.string }.joined(separator: ",")
     default: throw CommandFailure("\(place): \(setting.rawValue) must be one plain value")

@@ -37,6 +37,8 @@ package enum Destination: Sendable, Equatable {
     }
   }
 
+  var isS3: Bool { if case .s3 = self { true } else { false } }
+
   /// As `user.sync.destination` shows it; never holds a secret.
   package var description: String {
     switch self {

@@ -22,6 +22,8 @@ package struct MountConfiguration: Sendable, Equatable {
   }
 
   package var destination: Destination
+  /// Where recordings go as well.
+  package var also: [FurtherDestination] = []
   /// Absolute.
   package var mountpoint: String
   /// Absolute; spool and journal. Outside the mount point.

@@ -27,6 +27,7 @@ package struct MountConfigurationReader {
     try refuseInside(mountpoint, data, settings[.recordingsData]?.origin ?? "the embedded receiver's data")
     var configuration = MountConfiguration(
       destination: try destination(data: data), mountpoint: mountpoint, stateDirectory: state, device: try device())
+    configuration.also = try also(configuration.destination)
     configuration.policy = try policy()
     try readSpool(into: &configuration)
     try readConnection(into: &configuration)
@@ -40,9 +41,38 @@ package struct MountConfigurationReader {
     let endpoint = try value(.s3Endpoint) { text throws(TextError) in try ReceiverAddress(text) }
     let given = try value(.destination) { text throws(TextError) in try Destination(text, s3Endpoint: endpoint) }
     if let endpoint = settings[.s3Endpoint] {
-      guard case .s3 = given else { throw complaint(endpoint, "belongs to a destination s3://bucket/prefix") }
+      let isForOther = settings[.also]?.text.contains("s3://") ?? false
+      guard given?.isS3 == true || isForOther else { throw complaint(endpoint, "belongs to a destination s3://bucket/prefix") }
     }
     return given ?? .embedded(data: data)
+  }
+
+  private func also(_ first: Destination) throws(CommandFailure) -> [FurtherDestination] {
+    let endpoint = try value(.s3Endpoint) { text throws(TextError) in try ReceiverAddress(text) }
+    guard let given = settings[.also] else { return [] }
+    var names: Set = [first.description]
+    var further: [FurtherDestination] = []
+    for line in given.text.split(separator: "\n") {
+      let (text, file) = FurtherDestination.split(String(line))
+      let destination: Destination
+      do throws(TextError) { destination = try Destination(text, s3Endpoint: endpoint) } catch {
+        throw complaint(given, error.message)
+      }
+      guard names.insert(destination.description).inserted else {
+        throw complaint(given, "\(destination.description) is given twice: each destination gets every recording once")
+      }
+      let tokenFile = file.map(absolute)
+      do throws(CommandFailure) {
+        further.append(
+          FurtherDestination(destination: destination, tokenFile: tokenFile, token: try tokenFile.map(TokenFile.read)))
+      } catch { throw CommandFailure("\(given.origin): \(error.message)") }
+    }
+    guard further.count <= FurtherDestination.countMax else {
+      throw complaint(
+        given, "\(further.count) further destinations are too many: at most \(FurtherDestination.countMax), for each takes "
+          + "connections and memory, and recordings stay on this disk until the slowest has them")
+    }
+    return further
   }
 
   private func policy() throws(CommandFailure) -> UploadPolicy {

@@ -12,6 +12,12 @@ package struct MountOptions: ParsableArguments {
       valueName: "[destination] mountpoint"))
   var places: [String]
 
+  @Option(
+    help: ArgumentHelp(
+      "Where recordings go as well; may be repeated. With a token of its own: address#token-file=path.",
+      valueName: "destination"))
+  var also: [String] = []
+
   @Option(help: ArgumentHelp("Spool and journal. Default: a folder below ~/.local/state/reelfs.", valueName: "folder"))
   var stateDir: String?
 
@@ -36,10 +42,10 @@ package struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only 1MiB so far.", valueName: "size"))
   var chunkSize: String?
 
-  @Option(help: ArgumentHelp("Transfers at once, 1 to 64. Default: 4.", valueName: "count"))
+  @Option(help: ArgumentHelp("Transfers at once to each destination, 1 to 64. Default: 4.", valueName: "count"))
   var parallel: String?
 
-  @Option(help: ArgumentHelp("Bytes a second over all transfers, such as 2M. Default: off.", valueName: "rate"))
+  @Option(help: ArgumentHelp("Bytes a second over all transfers, such as 2M; several destinations share it equally. Default: off.", valueName: "rate"))
   var limit: String?
 
   @Option(help: ArgumentHelp("Bytes the spool may hold, such as 20G. Default: a share of its disk.", valueName: "size"))
@@ -123,6 +129,7 @@ package struct MountOptions: ParsableArguments {
   package var flags: [Setting: String] {
     var flags: [Setting: String] = [:]
     flags[.destination] = places.count == 2 ? places[0] : nil
+    flags[.also] = also.isEmpty ? nil : also.joined(separator: "\n")
     flags[.stateDir] = stateDir
     flags[.uploadTimeout] = uploadTimeout
     flags[.retryInitial] = retryInitial

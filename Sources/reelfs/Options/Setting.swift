@@ -2,6 +2,7 @@
 /// `REELFS_UPLOAD_TIMEOUT`, `upload-timeout:` in config.yaml.
 package enum Setting: String, CaseIterable, Sendable {
   case destination
+  case also
   case stateDir = "state-dir"
   case uploadTimeout = "upload-timeout"
   case retryInitial = "retry-initial"
@@ -38,6 +39,12 @@ package enum Setting: String, CaseIterable, Sendable {
     }
   }
 
+  /// Settings with several values hold one a line. A variable separates them by blanks: a folder with a blank in its name
+  /// can be given by the flag or in the config file.
+  func lines(ofVariable text: String) -> String {
+    self == .also ? text.split(whereSeparator: \.isWhitespace).joined(separator: "\n") : text
+  }
+
   package var variable: String {
     "REELFS_" + rawValue.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
   }
@@ -66,7 +73,7 @@ package struct Settings: Sendable, Equatable {
         values[setting] = SettingValue(text, origin: setting.flag)
       } else if let text = environment[setting.variable], !text.isEmpty {
         // An empty variable is how a unit file unsets one.
-        values[setting] = SettingValue(text, origin: setting.variable)
+        values[setting] = SettingValue(setting.lines(ofVariable: text), origin: setting.variable)
       }
     }
   }

@@ -12,15 +12,31 @@ enum Route: Sendable {
   case s3(S3Store)
   case folder(FolderStore)
 
+  /// The mount's own destination.
   /// - Parameter baseURL: the receiver's address; for one in this program only known once it listens.
   init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
+    try self.init(
+      configuration.destination, token: configuration.token, configuration.tokenFile, configuration, state: state,
+      baseURL: baseURL)
+  }
+
+  /// A further destination.
+  init(_ further: FurtherDestination, _ configuration: MountConfiguration, state: StateDirectory) throws {
+    try self.init(
+      further.destination, token: further.token, further.tokenFile, configuration, state: state,
+      baseURL: further.destination.description)
+  }
+
+  private init(
+    _ destination: Destination, token: String?, _ tokenFile: String?, _ configuration: MountConfiguration,
+    state: StateDirectory, baseURL: String
+  ) throws {
     func server(_ address: String) throws -> ChunkDestination {
       try ChunkDestination(
-        baseURL: address, device: configuration.device, writer: try state.writerID(), token: configuration.token,
-        caFile: configuration.caFile,
-        rereadToken: { [file = configuration.tokenFile] in file.flatMap { try? TokenFile.read($0) } })
+        baseURL: address, device: configuration.device, writer: try state.writerID(), token: token,
+        caFile: configuration.caFile, rereadToken: { tokenFile.flatMap { try? TokenFile.read($0) } })
     }
-    switch configuration.destination {
+    switch destination {
     case .receiver, .embedded:
       var receiver = try server(baseURL)
       if configuration.compression == .zstd { receiver.compresses = .zstd }

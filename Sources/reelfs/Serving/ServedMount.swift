@@ -1,3 +1,4 @@
+import Foundation
 import Fuse
 import Glibc
 import Spool
@@ -26,6 +27,7 @@ struct ServedMount {
     let state = try StateDirectory(path: FilePath(configuration.stateDirectory))
     let lock = try state.lock()
     defer { try? lock.close() }
+    try refuseOtherOrder(state)
     let (mount, shared) = try mount(service, state)
     // A crashed worker is replaced at once; Swift's backtrace would keep recorders waiting for a minute before. Whoever
     // hunts a crash sets the variable.
@@ -38,6 +40,16 @@ struct ServedMount {
     settings.becameReady = { [self] in becameReady(state, page) }
     let supervisor = try Supervisor(mount: mount, state: shared, children: children(page), settings: settings)
     return supervisor.run()
+  }
+
+  /// A journal that cannot be read now is the worker's business.
+  private func refuseOtherOrder(_ state: StateDirectory) throws(CommandFailure) {
+    guard FileManager.default.fileExists(atPath: state.journal.string),
+      let journal = try? Journal(reading: state.journal.string)
+    else { return }
+    let complaint = try? journal.orderComplaint(
+      first: configuration.destination.description, others: configuration.also.map(\.destination.description))
+    if let complaint { throw CommandFailure("\(configuration.stateDirectory): \(complaint)") }
   }
 
   /// The mount that the service manager kept for us, or a new one.
@@ -104,7 +116,8 @@ struct ServedMount {
 
   private func becameReady(_ state: StateDirectory, _ page: PageSocket?) {
     Terminal.say(
-      "recording folder \(configuration.mountpoint) uploads to \(configuration.destination.description); "
+      "recording folder \(configuration.mountpoint) uploads to "
+        + ([configuration.destination] + configuration.also.map(\.destination)).map(\.description).joined(separator: " and ") + "; "
         + "status: \(configuration.mountpoint)/.status/summary, local copies: \(state.recordings)")
     if let page { Terminal.say(page.announcement) }
     if Self.isDetached { Daemon.announceReady() }

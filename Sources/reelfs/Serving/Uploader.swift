@@ -1,188 +1,184 @@
 import CurlTransport
-import FolderTransport
 import Foundation
 import Glibc
 import RecordingFS
 import Spool
-import Synchronization
 import SystemPackage
 import UploadCore
 import UploadProtocol
 
-/// Spool, status and the upload loop of one mount, with the one thread that does all uploading.
+/// Spool, status and the uploads of one mount: one `DestinationUploader` for each destination. The first one's thread also
+/// runs recovery, and records what recorders do.
 final class Uploader: Sendable {
   let spool: Spool
   let statusTree: StatusTree
   private let reader: StatusReader
-  private let board = StatusBoard()
   private let log: EventLog
   private let digests: BackgroundDigests
-  private let controls: Mailbox<UploadEvent>
-  private let route: Route
-  private let policy: UploadPolicy
-  private let wake: Waker
-  private let mustStop = Atomic(false)
-  /// Grows with each turn of the loop; 0 while recovery goes on, which may take as long as the disk needs.
-  private let turns = Atomic<UInt64>(0)
-  private let lastSign = Mutex((turns: UInt64(0), at: ContinuousClock.now))
-  private let ended = DispatchSemaphore(value: 0)
-
-  /// Ends the transport's wait, once there is a transport.
-  private final class Waker: Sendable {
-    private let target = Mutex<(@Sendable () -> Void)?>(nil)
-    func set(_ wake: @escaping @Sendable () -> Void) { target.withLock { $0 = wake } }
-    func wake() { target.withLock { $0 }?() }
-  }
+  /// The first one first.
+  private let destinations: [DestinationUploader]
+  /// Of the others.
+  private let feeds: [CopyFeed]
 
   init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
-    let route = try Route(configuration, state: state, baseURL: baseURL)
-    self.route = route
-    var policy = configuration.policy
-    policy.geometry = route.geometry
-    self.policy = policy
-    let (wake, controls) = (Waker(), Mailbox<UploadEvent>())
-    (self.wake, self.controls) = (wake, controls)
+    let count = 1 + configuration.also.count
+    func uploader(_ name: String, _ route: Route, at place: Int) -> DestinationUploader {
+      var policy = configuration.policy
+      policy.bytesPerSecondMax = Self.share(of: policy.bytesPerSecondMax, at: place, count)
+      return DestinationUploader(name: name, route: route, policy: policy)
+    }
+    let first = uploader(baseURL, try Route(configuration, state: state, baseURL: baseURL), at: 0)
+    let others = try configuration.also.enumerated().map { place, further in
+      uploader(further.destination.description, try Route(further, configuration, state: state), at: place + 1)
+    }
+    let destinations = [first] + others
+    self.destinations = destinations
+    let (journal, notice) = try Journal.openOrBegin(path: state.journal.string)
+    if let notice { Terminal.complain(notice) }
+    let copies = try journal.useCopies(
+      others.map { ($0.name, $0.route.evictionRule) }, first: configuration.destination.description)
+    let feeds = zip(others, copies).map { other, copy in
+      CopyFeed(journal: copy, plansRuns: other.policy.geometry != .chunks, wake: { other.waker.wake() })
+    }
+    self.feeds = feeds
     var seal = SealPolicy()
     seal.maxLag = configuration.maxLag
     var quota = configuration.quota
-    quota.rule = route.evictionRule
-    let board = board
-    let (journal, notice) = try Journal.openOrBegin(path: state.journal.string)
-    if let notice { Terminal.complain(notice) }
-    spool = Spool(
+    quota.rule = Self.evictionRule(destinations.map(\.route.evictionRule))
+    let spool = Spool(
       tree: try SpoolTree(recordings: state.recordings, orphans: state.orphans),
       journal: journal, clock: SystemClock(), sealPolicy: seal,
-      settleTime: configuration.settle, quota: quota, plansRuns: policy.geometry != .chunks,
-      isStoring: { board.isStoring }, fetchChunk: route.fetcher(
-        stallTimeout: policy.uploadTimeout, remote: { try journal.remoteFacts(of: $0) }),
-      wake: { wake.wake() })
+      settleTime: configuration.settle, quota: quota, plansRuns: first.policy.geometry != .chunks, feeds: feeds,
+      isStoring: { StatusBoard.areStoring(destinations.map(\.board)) },
+      fetchChunk: Self.fetcher(destinations, [journal] + copies), wake: { first.waker.wake() })
+    self.spool = spool
     digests = BackgroundDigests(spool: spool)
-    reader = StatusReader(spool: spool, board: board, destination: baseURL)
+    reader = StatusReader(
+      spool: spool,
+      destinations: zip(destinations, [nil] + copies).map { ReportedDestination(name: $0.name, board: $0.board, copy: $1) })
     log = try EventLog(path: state.path.appending("events.jsonl"))
     let supervisor = getppid()
     statusTree = StatusTree(
       spool: spool, reader: reader, events: log.path,
       control: ControlFile(
-        spool: spool,
-        post: {
-          controls.post($0)
-          wake.wake()
-        }, restart: { kill(supervisor, SIGUSR2) }),
-      mountRecord: MountRecord(
-        mountpoint: configuration.mountpoint, stateDirectory: configuration.stateDirectory, destination: baseURL,
-        device: configuration.device, tokenFile: configuration.tokenFile, caFile: configuration.caFile
-      ).json,
+        spool: spool, post: { Self.post($0, to: destinations) }, restart: { kill(supervisor, SIGUSR2) }),
+      mountRecord: MountRecord(configuration, destination: baseURL).json,
       isListed: !configuration.hidesStatus, hidesAttributes: configuration.hidesAttributes)
   }
 
-  /// Starts the uploader thread; recovery is its first task, while the mount is already served.
+  /// Starts the uploader threads; recovery is the first one's first task, while the mount is already served.
   func start() {
     spool.regainLengths()
-    let thread = Thread { [self] in
-      do {
-        try upload()
-      } catch {
-        Terminal.complain("the uploader could not start: \(error)")
-        // The supervisor starts another worker; recorders wait for it meanwhile.
-        exit(1)
-      }
-      ended.signal()
-    }
-    thread.name = "reelfs-upload"
-    thread.stackSize = 1 << 20
-    thread.start()
+    destinations[0].start(thread: "reelfs-upload") { [self] in try uploadFirst() }
     spool.start()
   }
 
-  /// A turn waits for the disk and the journal, but never for the network: one that takes longer is stuck for good.
-  private static let turnMax = Duration.seconds(120)
-
-  /// Whether the loop still turns. Wakes it, so that it can show so by the next time; from any thread.
-  func isAlive() -> Bool {
-    let turns = turns.load(ordering: .relaxed)
-    wake.wake()
-    return lastSign.withLock { last in
-      if turns == 0 || turns != last.turns { last = (turns, .now) }
-      return last.at.duration(to: .now) < Self.turnMax
-    }
-  }
+  /// Whether every loop still turns. Wakes them, so that they can show so by the next time; from any thread.
+  func isAlive() -> Bool { destinations.map { $0.isAlive() }.allSatisfy { $0 } }
 
   /// Ends what is in flight and leaves a journal that says everything a next start needs.
   func stop() {
     digests.stop()
     spool.settleAll()
-    mustStop.store(true, ordering: .sequentiallyConsistent)
-    wake.wake()
-    ended.wait()
+    destinations.forEach { $0.stop() }
+    destinations.forEach { $0.waitUntilEnded() }
     spool.stop()
     spool.journal.close(isSynced: spool.synchronize())
   }
 
-  /// Of this thread alone (on Linux, nice values belong to threads): when processors are short, recorders come first. At 5
-  /// it still gets a third of what a busy program gets.
-  private static let niceness: Int32 = 5
+  // MARK: On the uploaders' threads
 
-  private func upload() throws {
-    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
-    switch route {
-    case .receiver(let destination):
-      let transport = try CurlTransport(
-        destination: destination, policy: policy, clock: spool.clock, onListed: { [spool] in spool.learn($0, $1) },
-        onUncompressed: { Terminal.complain($0) })
-      wake.set(transport.wakeHandle.wake)
-      try upload(SpoolSource(spool: spool), transport)
-    case .folder(let store):
-      let transport = FolderTransport(store, clock: spool.clock)
-      defer { transport.stop() }
-      wake.set { transport.wake() }
-      try upload(SpoolSource(spool: spool), transport)
-    case .s3(let store):
-      let transport = try ConversationTransport(
-        S3Destination(store, policy: policy), policy: policy, caFile: store.caFile, noProxy: store.noProxy,
-        clock: spool.clock)
-      wake.set(transport.wakeHandle.wake)
-      try upload(ExchangeSource(spool: spool), transport)
-    case .tus(let server):
-      let transport = try ConversationTransport(
-        TusDestination(server, policy: policy), policy: policy, caFile: server.caFile, noProxy: server.noProxy,
-        clock: spool.clock)
-      wake.set(transport.wakeHandle.wake)
-      try upload(ExchangeSource(spool: spool), transport)
-    }
-  }
-
-  private func upload<Source: TransferSource, Transport: UploadTransport>(
-    _ source: Source, _ transport: Transport
-  ) throws where Source.Payload == Transport.Payload {
-    let watcher = try? NetworkWatcher { [controls, wake] in
-      controls.post(.networkChanged)
-      wake.wake()
-    }
+  private func uploadFirst() throws {
+    let watcher = try? NetworkWatcher { [destinations] in destinations.forEach { $0.post(.networkChanged) } }
     defer { watcher?.stop() }
     var recovery = Recovery(spool: spool)
     let restored = try recovery.run()
-    if spool.journal.isPausedByUser { controls.post(.control(.pauseAll)) }
     if recovery.report.recordings > 0 { Terminal.say(recovery.report.description) }
+    if spool.journal.isPausedByUser { Self.post(.control(.pauseAll), to: destinations) }
+    for (place, (other, feed)) in zip(destinations.dropFirst(), feeds).enumerated() {
+      other.start(thread: "reelfs-upload-\(place + 2)") { [self] in
+        try other.upload(
+          spool, feed.journal, try CopyInbox(spool: spool, feed: feed, controls: other.controls), publisher(other))
+      }
+    }
     spool.journal.uncheckedSessions.sorted().forEach(digests.add(unchecked:))
     recovery.forgotten.forEach(digests.add(forgotten:))
     // A thousand at a start; the rest at the next.
     for session in (try? spool.journal.withoutSHA256(max: 1_000)) ?? [] { digests.add(synced: session) }
-    var generator = SystemRandomNumberGenerator()
-    var loop = UploadLoop(
-      scheduler: UploadScheduler(policy: policy, generator: SplitMix64(seed: generator.next())),
-      clock: SystemClock(), journal: spool.journal, source: source, transport: transport,
-      inbox: SpoolInbox(spool: spool, controls: controls, restored: restored),
-      sink: StatusPublisher(board: board, log: log, reader: reader, onNotice: { [reader, digests] notice in
-          if case .sessionUploadComplete(let session) = notice { digests.add(synced: session) }
-          Notices.tell(notice, reader)
-        }))
-    // The first turn must not wait: nothing else may happen for hours, and what was restored is to be uploaded now.
-    wake.wake()
-    while !mustStop.load(ordering: .sequentiallyConsistent) {
-      loop.turn()
-      turns.add(1, ordering: .relaxed)
-      spool.journal.checkpointIfLarge()
+    let first = destinations[0]
+    try first.upload(
+      spool, spool.journal, SpoolInbox(spool: spool, controls: first.controls, restored: restored), publisher(first),
+      onListed: { [spool] in spool.learn($0, $1) }, afterTurn: { [spool] in spool.journal.checkpointIfLarge() })
+  }
+
+  /// What an uploader says, as people are told of it.
+  private func publisher(_ destination: DestinationUploader) -> StatusPublisher {
+    let isFirst = destination === destinations[0]
+    let name = destinations.count > 1 ? destination.name : nil
+    return StatusPublisher(
+      board: destination.board, log: log, reader: reader, destination: name,
+      isTold: { [spool, digests] notice in
+        switch notice {
+        case .sessionRegistered: return isFirst
+        case .sessionUploadComplete(let session):
+          if isFirst { digests.add(synced: session) }
+          // A journal that cannot say so now: better twice than never.
+          return (try? spool.journal.claimCompletion(of: session)) ?? true
+        default: return true
+        }
+      },
+      onNotice: { [reader] notice in Notices.tell(notice, reader, of: name) })
+  }
+}
+
+// What several destinations have in common.
+extension Uploader {
+  /// To whom it concerns. What the journal keeps of a session (its priority, that it is held) reaches further destinations
+  /// once the first one's uploader has recorded it.
+  private static func post(_ event: UploadEvent, to destinations: [DestinationUploader]) {
+    switch event {
+    case .control(.hold), .control(.prioritize): destinations[0].post(event)
+    case .control(.limit(let rate)):
+      for (place, destination) in destinations.enumerated() {
+        destination.post(.control(.limit(bytesPerSecond: share(of: rate, at: place, destinations.count))))
+      }
+    default: destinations.forEach { $0.post(event) }
     }
-    loop.stop()
+  }
+
+  /// The mount's rate limit, shared equally, whether the others use theirs or not.
+  static func share(of bytesPerSecond: Int?, at place: Int, _ count: Int) -> Int? {
+    bytesPerSecond.map { max(1, $0 / count + (place < $0 % count ? 1 : 0)) }
+  }
+
+  /// When the first destination's copy lets local bytes go. Where that one never gives bytes back, but another does, it is
+  /// enough that it has the recording as a whole.
+  static func evictionRule(_ rules: [EvictionRule]) -> EvictionRule {
+    guard rules.contains(where: { $0 != .never }) else { return .never }
+    return rules[0] == .never ? .synced : rules[0]
+  }
+
+  /// Asks the destinations that give bytes back one after the other, those first that are not known to be away.
+  private static func fetcher(
+    _ destinations: [DestinationUploader], _ journals: [any DestinationJournal]
+  ) -> @Sendable (ChunkID) throws -> [UInt8] {
+    let fetchers = zip(destinations, journals).filter { destination, _ in destination.route.evictionRule != .never }.map {
+      destination, journal in
+      (
+        board: destination.board,
+        fetch: destination.route.fetcher(
+          stallTimeout: destination.policy.uploadTimeout, remote: { try journal.remoteFacts(of: $0) })
+      )
+    }
+    return { chunk in
+      var failure: any Error = SpoolError.missing
+      for fetcher in fetchers.filter(\.board.isOnline) + fetchers.filter({ !$0.board.isOnline }) {
+        do { return try fetcher.fetch(chunk) } catch {
+          // Nobody knows that it is missing while somebody could not be asked.
+          if failure as? SpoolError == .missing { failure = error }
+        }
+      }
+      throw failure
+    }
   }
 }

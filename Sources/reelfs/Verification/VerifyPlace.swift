@@ -16,6 +16,9 @@ struct VerifyPlace {
   let caFile: String?
   let target: ControlTarget
 
+  /// Whether the destination tells what it has.
+  var canBeAsked: Bool { destination.hasPrefix("http://") || destination.hasPrefix("https://") }
+
   /// A question about which no byte moves for so long has failed: the receiver may be reading 64 MiB from a slow disk.
   private static let patience = Span.seconds(60)
 
@@ -42,10 +45,14 @@ struct VerifyPlace {
     }
     defer { try? recordings.close() }
     let journal: Journal
-    do throws(JournalError) { journal = try Journal(reading: stateDirectory + "/journal.sqlite") } catch {
+    let view: any DestinationJournal
+    do throws(JournalError) {
+      journal = try Journal(reading: stateDirectory + "/journal.sqlite")
+      view = try journal.view(of: destination)
+    } catch {
       throw CommandFailure("\(stateDirectory)/journal.sqlite cannot be read: \(error.message)")
     }
-    let verifier = SpoolVerifier(recordings: recordings, journal: journal, listing: listing, depth: depth)
+    let verifier = SpoolVerifier(recordings: recordings, journal: view, listing: listing, depth: depth)
     for session in try sessions(journal) {
       do throws(VerificationError) {
         if let verdict = try verifier.verify(session) { each(verdict) }

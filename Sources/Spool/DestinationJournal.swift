@@ -1,5 +1,6 @@
 package import UploadCore
 package import UploadProtocol
+internal import GRDB
 
 /// The journal as the uploader of one destination sees it: what that destination has, and what it lacks.
 ///
@@ -27,10 +28,20 @@ package protocol DestinationJournal: UploadJournal, Sendable {
   func rows(of session: SessionID, _ indexes: Range<Int>) throws(JournalError) -> [ChunkRow]
   /// Rows of the chunks in `indexes`, ascending; those without a row are left out.
   func chunkRows(of session: SessionID, _ indexes: Range<Int>) throws(JournalError) -> [JournaledChunk]
+  /// The sessions that the destination told this of.
+  func sessions(withRemoteFact name: String) throws(JournalError) -> [SessionID]
   /// What the destination told of a session, by name.
   func remoteFacts(of session: SessionID) throws(JournalError) -> [String: String]
 }
 
 extension Journal: DestinationJournal {
+  /// Of every destination that it knows anything of, in use or not.
+  package func everyView() throws(JournalError) -> [any DestinationJournal] {
+    let known = try read { db in
+      try Row.fetchAll(db, sql: "SELECT id, name FROM destinations ORDER BY id").map { (id: $0[0] as Int64, name: $0[1] as String) }
+    }
+    return [self] + known.map { JournalCopy(journal: self, id: $0.id, name: $0.name) }
+  }
+
   package var keepsListings: Bool { true }
 }

@@ -15,7 +15,7 @@ extension Journal {
   }
 
   /// The sessions that the destination told this of.
-  public func sessions(withRemoteFact name: String) throws(JournalError) -> [SessionID] {
+  package func sessions(withRemoteFact name: String) throws(JournalError) -> [SessionID] {
     try read { db in
       try Int64.fetchAll(db, sql: "SELECT session FROM remote_facts WHERE name = ? ORDER BY session", arguments: [name])
         .map { SessionID(number: $0) }

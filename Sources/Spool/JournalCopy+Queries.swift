@@ -105,6 +105,15 @@ extension JournalCopy: DestinationJournal {
     }
   }
 
+  package func sessions(withRemoteFact name: String) throws(JournalError) -> [SessionID] {
+    try journal.read { db in
+      try Int64.fetchAll(
+        db, sql: "SELECT session FROM remote_copies WHERE name = ? AND destination = ? ORDER BY session",
+        arguments: [name, id]
+      ).map { SessionID(number: $0) }
+    }
+  }
+
   package func remoteFacts(of session: SessionID) throws(JournalError) -> [String: String] {
     try journal.read { db in
       let rows = try Row.fetchAll(

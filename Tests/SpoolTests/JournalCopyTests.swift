@@ -160,6 +160,8 @@ struct JournalCopyTests {
       #expect(try journal.remoteFacts(of: Self.session) == ["upload": "first"])
       #expect(try copies[0].remoteFacts(of: Self.session) == ["upload": "second"])
       #expect(try copies[1].remoteFacts(of: Self.session).isEmpty)
+      let all = try journal.everyView().flatMap { try $0.sessions(withRemoteFact: "upload").map(\.number) }
+      #expect(all == [Self.session.number, Self.session.number], "what doctor must leave alone")
       try copies[0].record([.remote(Self.session, RemoteFact("upload", nil))])
       #expect(try copies[0].remoteFacts(of: Self.session).isEmpty)
     }

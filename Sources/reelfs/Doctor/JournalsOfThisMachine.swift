@@ -22,10 +22,11 @@ enum JournalsOfThisMachine {
   ) throws -> [Value] {
     try paths.flatMap { path in
       do {
-        let journal = try Journal(reading: path)
-        return try journal.sessions(withRemoteFact: name).flatMap { session -> [Value] in
-          guard let row = try journal.session(session), row.isSynced else { return [] }
-          return value(try journal.remoteFacts(of: session), row.revision)
+        return try Journal(reading: path).everyView().flatMap { journal in
+          try journal.sessions(withRemoteFact: name).flatMap { session -> [Value] in
+            guard let row = try journal.session(session), row.isSynced else { return [] }
+            return value(try journal.remoteFacts(of: session), row.revision)
+          }
         }
       } catch {
         throw CommandFailure("the journal \(path) cannot be read: \(error)")
@@ -40,9 +41,10 @@ enum JournalsOfThisMachine {
   ) throws -> [(value: Value, journal: String)] {
     try paths.flatMap { path in
       do {
-        let journal = try Journal(reading: path)
-        return try journal.sessions(withRemoteFact: name).compactMap { session in
-          value(try journal.remoteFacts(of: session)).map { ($0, path) }
+        return try Journal(reading: path).everyView().flatMap { journal in
+          try journal.sessions(withRemoteFact: name).compactMap { session in
+            value(try journal.remoteFacts(of: session)).map { ($0, path) }
+          }
         }
       } catch {
         throw CommandFailure("the journal \(path) cannot be read, so nothing is ended: \(error)")

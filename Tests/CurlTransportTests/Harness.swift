@@ -98,7 +98,7 @@ extension TransferOutcome {
   var words: String {
     switch self {
     case .unreachable(let words), .retryable(let words, _), .throttled(let words, _), .blocked(_, let words),
-      .rejected(let words), .corrupted(let words), .unreadable(let words):
+      .rejected(let words), .corrupted(let words), .unreadable(let words), .notHere(let words):
       words
     case .stored, .runStored, .advanced, .rolledBack, .announced, .completed, .incomplete, .superseded, .sessionUnknown,
       .reachable, .stale:

@@ -30,13 +30,22 @@ extension RecordingFileSystem {
           }
         }
         if changes.accessTime != nil || changes.modificationTime != nil {
-          try Backing.changeTimes(
-            path, in: folder, access: changes.accessTime.map(Self.time),
-            modification: changes.modificationTime.map(Self.time))
+          try setTimes(changes, path, in: folder, inode(node))
         }
         return attributes(try Backing.status(path, in: folder))
       }
     }
+  }
+
+  private func setTimes(_ changes: AttributeChanges, _ path: [UInt8], in folder: FileDescriptor, _ inode: UInt64)
+    throws(SpoolError)
+  {
+    let set = { () throws(SpoolError) in
+      try Backing.changeTimes(
+        path, in: folder, access: changes.accessTime.map(Self.time), modification: changes.modificationTime.map(Self.time))
+    }
+    guard let recording = spool.knownRecording(inode) else { return try set() }
+    try recording.settingTimes(set)
   }
 
   /// truncate(2) needs no handle: then reelfs is the writer for a moment.

@@ -65,7 +65,7 @@ extension RecordingFileSystem {
     do throws(SpoolError) {
       try spool.tree.reading { () throws(SpoolError) in
         let (folder, path) = try spool.tree.locate(inode(node))
-        var directory = try BackingDirectory(path, in: folder)
+        var directory = try BackingDirectory(path, in: folder, isOurs: false)
         try body(&directory)
       }
     } catch .missing {

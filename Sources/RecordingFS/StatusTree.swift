@@ -257,7 +257,7 @@ public final class StatusTree: Sendable {
     try translated { () throws(SpoolError) in
       try spool.tree.reading { () throws(SpoolError) in
         let (folder, path) = try spool.tree.locate(inode)
-        var directory = try BackingDirectory(path, in: folder)
+        var directory = try BackingDirectory(path, in: folder, isOurs: true)
         if cookie > shift { try directory.seek(to: cookie == Int64.max ? Int64.max : cookie - shift) }
         while true {
           let items = try directory.next()

@@ -115,14 +115,20 @@ public enum Backing {
   public static func changeTimes(
     _ path: [UInt8], in folder: FileDescriptor, access: BackingTime?, modification: BackingTime?
   ) throws(SpoolError) {
-    let times = [access, modification].map { time in
-      switch time {
-      case nil: timespec(tv_sec: 0, tv_nsec: clinux_utime_omit())
-      case .now: timespec(tv_sec: 0, tv_nsec: clinux_utime_now())
-      case .at(let seconds, let nanoseconds): timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
-      }
+    let times = [timespec(access), timespec(modification)]
+    try call("utimens") { with(path, in: folder) { utimensat($0, $1, times, AT_SYMLINK_NOFOLLOW) } }
+  }
+
+  static func changeModificationTime(_ file: FileDescriptor, to time: BackingTime) throws(SpoolError) {
+    try call("utimens") { futimens(file.rawValue, [timespec(nil), timespec(time)]) }
+  }
+
+  private static func timespec(_ time: BackingTime?) -> timespec {
+    switch time {
+    case nil: Glibc.timespec(tv_sec: 0, tv_nsec: clinux_utime_omit())
+    case .now: Glibc.timespec(tv_sec: 0, tv_nsec: clinux_utime_now())
+    case .at(let seconds, let nanoseconds): Glibc.timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
     }
-    try call("utimens") { with(path) { utimensat(folder.rawValue, $0, times, AT_SYMLINK_NOFOLLOW) } }
   }
 
   // MARK: Open files
@@ -154,12 +160,17 @@ public enum Backing {
     }
   }
 
-  /// Reads up to `count` bytes at `offset`; fewer only at the end of the file.
+  /// Reads up to `count` bytes at `offset` for ourselves; fewer only at the end of the file. The time of access stays: no
+  /// program has read.
   public static func read(_ file: FileDescriptor, at offset: Int64, count: Int) throws(SpoolError) -> [UInt8] {
+    // Refused for somebody else's file: then its time moves.
+    let quiet = Glibc.open("/proc/self/fd/\(file.rawValue)", O_RDONLY | O_NOATIME | O_CLOEXEC)
+    defer { if quiet >= 0 { close(quiet) } }
+    let source = quiet >= 0 ? quiet : file.rawValue
     var failure: SpoolError?
     let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
       while initialized < count {
-        let done = pread(file.rawValue, buffer.baseAddress! + initialized, count - initialized, Int(offset) + initialized)
+        let done = pread(source, buffer.baseAddress! + initialized, count - initialized, Int(offset) + initialized)
         if done > 0 { initialized += done; continue }
         if done == 0 { break }
         let error = Errno(rawValue: Glibc.errno)

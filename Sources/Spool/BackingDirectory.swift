@@ -16,8 +16,15 @@ public struct BackingDirectory: ~Copyable {
   private let descriptor: FileDescriptor
   private var buffer = [UInt8](repeating: 0, count: 32_768)
 
-  public init(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) {
-    descriptor = try Backing.open(path, in: folder, flags: O_RDONLY | O_DIRECTORY)
+  /// - Parameter isOurs: nobody listed the folder but reelfs itself, so its time of access stays.
+  public init(_ path: [UInt8], in folder: FileDescriptor, isOurs: Bool) throws(SpoolError) {
+    let flags = O_RDONLY | O_DIRECTORY
+    do throws(SpoolError) {
+      descriptor = try Backing.open(path, in: folder, flags: isOurs ? flags | O_NOATIME : flags)
+    } catch .io(.notPermitted, _) where isOurs {
+      // Somebody else's folder.
+      descriptor = try Backing.open(path, in: folder, flags: flags)
+    }
   }
 
   deinit { try? descriptor.close() }

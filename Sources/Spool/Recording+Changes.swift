@@ -114,7 +114,10 @@ extension Recording {
           state.tracker!.abandon(change.reopen)
           return (change, true)
         }
-        guard change.isContended else { return (change, false) }
+        guard change.isContended else {
+          state.changing += 1
+          return (change, false)
+        }
         undo(&state.tracker!, change, now)
         state.tracker!.abandon(change.reopen)
         return (change, true)
@@ -162,6 +165,7 @@ extension Recording {
       }
     } catch {
       state.withLock { state in
+        state.changing -= 1
         guard state.tracker != nil else { return }
         state.tracker!.abandon(change.reopen)
         undo(&state.tracker!, change, spool.clock.now)

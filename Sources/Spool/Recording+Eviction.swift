@@ -114,7 +114,7 @@ extension Recording {
         forgetMarks(chunks)
         throw error
       }
-      do throws(SpoolError) { try punch(first, size: size) } catch {
+      do throws(SpoolError) { try keepingTimes { () throws(SpoolError) in try punch(first, size: size) } } catch {
         forgetMarks(chunks)
         throw error
       }
@@ -126,7 +126,7 @@ extension Recording {
     }
     state.withLock { state in for index in chunks { state.unchecked.remove(index) } }
     // What cannot be punched now only takes room: it is read back from the destination all the same.
-    for index in chunks { try? punch(index, size: size) }
+    try? keepingTimes { () throws(SpoolError) in for index in chunks { try? punch(index, size: size) } }
     return chunks
   }
 
@@ -223,7 +223,9 @@ extension Recording {
   func place(_ bytes: [UInt8], _ index: Int, unless isGone: (State) -> Bool) throws(SpoolError) -> Bool {
     try placing.withLock { _ throws(SpoolError) in
       guard state.withLock({ !isGone($0) }) else { return false }
-      try Backing.write(bytes, to: descriptor, at: Int64(index) * Int64(ChunkLayout.chunkBytes))
+      try keepingTimes { () throws(SpoolError) in
+        try Backing.write(bytes, to: descriptor, at: Int64(index) * Int64(ChunkLayout.chunkBytes))
+      }
       return true
     }
   }

@@ -20,6 +20,8 @@ public final class Recording: Sendable {
   let hydrating = Mutex<Void>(())
   /// Held while fetched bytes are written, and while the backing file is cut: what was cut off does not come back.
   let placing = Mutex<Void>(())
+  /// Held while the file's times are set, by a program or by us. Before `state`.
+  let timing = Mutex<Void>(())
   /// Held while the journal reopens or drops chunks of this recording.
   let rewriting = Mutex<Void>(())
   /// Held while the backing file is synced; why that failed, until nobody has the recording open any more.
@@ -54,6 +56,9 @@ public final class Recording: Sendable {
     var unchecked = ChunkSet()
     /// Reads under way: nothing is evicted meanwhile.
     var readers = 0
+    /// Changes of bytes that a program asked for: under way, and ended so far.
+    var changing = 0
+    var changed = 0
     /// Bytes on the local disk when last looked at, and whether they are in the spool's usage.
     var accounted: Int64 = 0
     var isCounted = false

@@ -56,7 +56,7 @@ public struct Recovery {
   private mutating func walk() throws {
     var folders: [(path: [UInt8], inode: UInt64)] = [([], spool.tree.rootInode)]
     while let folder = folders.popLast() {
-      guard var reading = try? BackingDirectory(folder.path.isEmpty ? [46] : folder.path, in: spool.tree.root) else {
+      guard var reading = try? BackingDirectory(folder.path.isEmpty ? [46] : folder.path, in: spool.tree.root, isOurs: true) else {
         continue
       }
       while let items = try? reading.next(), !items.isEmpty {

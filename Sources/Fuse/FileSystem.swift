@@ -29,8 +29,11 @@ public protocol FileSystem: AnyObject, Sendable {
   func statistics(_ node: NodeID) throws(Errno) -> FileSystemStatistics
 
   // Files
+  /// `name` may be `.none`: the file gets its first name by `link`, or is gone with its last handle.
   func create(_ name: FileName, in parent: NodeID, mode: UInt32, flags: Int32, _ context: RequestContext)
     throws(Errno) -> (Entry, OpenedFile)
+  /// The node behind an open handle, as `create` answered: for a file that cannot be looked up.
+  func entry(of handle: HandleID) throws(Errno) -> Entry
   func open(_ node: NodeID, flags: Int32, _ context: RequestContext) throws(Errno) -> OpenedFile
   func read(_ node: NodeID, _ handle: HandleID, offset: Int64, count: Int) throws(Errno) -> FileBytes
   /// - Returns: bytes written.

@@ -37,6 +37,7 @@ extension FileSystem {
   public func create(
     _ name: FileName, in parent: NodeID, mode: UInt32, flags: Int32, _ context: RequestContext
   ) throws(Errno) -> (Entry, OpenedFile) { throw .noFunction }
+  public func entry(of handle: HandleID) throws(Errno) -> Entry { throw .noFunction }
   public func open(_ node: NodeID, flags: Int32, _ context: RequestContext) throws(Errno) -> OpenedFile {
     throw .noFunction
   }

@@ -17,6 +17,8 @@ public struct FileName: Hashable, Sendable {
   public let bytes: [UInt8]
   public init(bytes: [UInt8]) { self.bytes = bytes }
   public init(_ string: String) { self.bytes = Array(string.utf8) }
+  /// What is created has no name (O_TMPFILE).
+  public static let none = FileName("/")
   /// For people; invalid UTF-8 is repaired.
   public var text: String { String(decoding: bytes, as: UTF8.self) }
 }

@@ -13,6 +13,17 @@ enum KernelProtocol {
   /// INIT flag (bit 39, so bit 7 of `flags2`): the kernel can hand requests out again.
   static let hasResendInFlags2: UInt32 = 1 << 7
 
+  /// O_TMPFILE (since Linux 6.1), which this libfuse does not know. The request is CREATE's but for its number, and its name
+  /// is a slash, which no name can be: so it becomes a CREATE of `FileName.none`.
+  static let temporaryFile: UInt32 = 51
+
+  /// `request`: at least a header.
+  static func translateTemporaryFile(_ request: UnsafeMutableRawPointer) {
+    let place = MemoryLayout<fuse_in_header>.offset(of: \fuse_in_header.opcode)!
+    guard request.loadUnaligned(fromByteOffset: place, as: UInt32.self) == temporaryFile else { return }
+    request.storeBytes(of: FUSE_CREATE.rawValue, toByteOffset: place, as: UInt32.self)
+  }
+
   static let inHeaderBytes = MemoryLayout<fuse_in_header>.size
   static let outHeaderBytes = MemoryLayout<fuse_out_header>.size
   /// The kernel refuses to hand out INIT to a reader with a smaller buffer.

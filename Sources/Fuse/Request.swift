@@ -95,7 +95,8 @@ struct Request {
     answer({ () throws(Errno) -> (Entry, OpenedFile) in
       if let finished = thread.finished {
         try finished.check()
-        return (try fileSystem.lookup(name, in: parent), finished.file)
+        let file = finished.file
+        return (name == .none ? try fileSystem.entry(of: file.handle) : try fileSystem.lookup(name, in: parent), file)
       }
       return try recorded(body) { RequestLedger.Outcome($0.1) }
     }) { reply, created in

@@ -46,6 +46,7 @@ final class RequestThread: @unchecked Sendable {
   /// Notes a request just received. `buffer` holds it in memory, or names the pipe that holds it.
   func begin(_ buffer: fuse_buf) {
     let isInMemory = buffer.flags.rawValue & FUSE_BUF_IS_FD.rawValue == 0
+    if isInMemory, let bytes = buffer.mem { KernelProtocol.translateTemporaryFile(bytes) }
     header = isInMemory ? buffer.mem.map { RequestHeader($0) } : peek(pipe: buffer.fd)
     // A big WRITE in a pipe is not looked at: it may be carried out twice. These have no answer, and overtake what is
     // handed out again.

@@ -10,6 +10,7 @@ extension RecordingFileSystem {
     throws(Errno) -> (Entry, OpenedFile)
   {
     try status.refuseChange(of: name, in: parent)
+    if name == .none { return try makeNameless(in: parent, mode: mode, flags: flags, context) }
     let (backing, isNew) = try translated { () throws(SpoolError) in
       try spool.tree.reading { () throws(SpoolError) in
         try makeRecording(name, in: parent, mode: mode, isExclusive: flags & O_EXCL != 0, context)

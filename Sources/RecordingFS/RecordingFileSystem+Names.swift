@@ -64,7 +64,9 @@ extension RecordingFileSystem {
     try status.refuseChange(of: name, in: parent)
     if StatusTree.owns(node) { throw .notPermitted }
     return try translated { () throws(SpoolError) in
-      try spool.tree.reading { () throws(SpoolError) in
+      let isNamed = try nameOrphan(inode(node), as: name, in: parent)
+      return try spool.tree.reading { () throws(SpoolError) in
+        if isNamed { return try found(name, in: inode(parent)) }
         let (folder, path) = try spool.tree.locate(inode(node))
         let newPath = try spool.tree.path(of: name.bytes, in: inode(parent))
         do throws(SpoolError) {
@@ -149,7 +151,7 @@ extension RecordingFileSystem {
 // Details
 extension RecordingFileSystem {
   /// Within `tree.reading` or `tree.changing`.
-  private func found(_ name: FileName, in parent: UInt64) throws(SpoolError) -> Entry {
+  func found(_ name: FileName, in parent: UInt64) throws(SpoolError) -> Entry {
     let path = try spool.tree.path(of: name.bytes, in: parent)
     let backing = try Backing.status(path, in: spool.tree.root)
     if backing.links == 1 || backing.isFolder || spool.knownRecording(backing.inode) == nil {

@@ -19,8 +19,15 @@ extension Recording {
   }
 
   public func endWrite(_ change: Change?, offset: Int64, written: Int64) {
-    guard let change else { return }
+    guard let change else {
+      // It got its name while these bytes were written.
+      if written > 0, !isRemoved, let change = try? beginWrite(offset: offset, count: written) {
+        endWrite(change, offset: offset, written: written)
+      }
+      return
+    }
     state.withLock { state in
+      state.hasChanged()
       let now = spool.clock.now
       let seals = !spool.hasMailEnough
       let sealed =
@@ -84,8 +91,16 @@ extension Recording {
   }
 
   private func endTruncate(_ change: Change?, to size: Int64) {
-    guard let change else { return }
+    guard let change else {
+      // As for a write: it may have got its name meanwhile.
+      let change = isRemoved ? nil : try? begin { $0.beginTruncate(to: size, now: $1) } undo: {
+        $0.endTruncate($1, to: $0.size, now: $2)
+      }
+      if let change { endTruncate(change, to: size) }
+      return
+    }
     state.withLock { state in
+      state.hasChanged()
       state.tracker?.endTruncate(change.change, to: size, now: spool.clock.now)
       account(&state)
       watch(&state)

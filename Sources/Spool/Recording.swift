@@ -69,7 +69,7 @@ public final class Recording: Sendable {
     var isQuiet: Bool { writers == 0 && settledOpening == openings && unrecordedFinishes == 0 }
   }
 
-  init(inode: UInt64, session: SessionID, descriptor: FileDescriptor, isNew: Bool, spool: Spool) {
+  init(inode: UInt64, session: SessionID, descriptor: FileDescriptor, isNew: Bool, isNamed: Bool, spool: Spool) {
     self.inode = inode
     self.session = session
     self.descriptor = descriptor
@@ -83,6 +83,7 @@ public final class Recording: Sendable {
     } else {
       state.accounted = ((try? Backing.status(descriptor))?.blocks ?? 0) * 512
     }
+    state.isRemoved = !isNamed
     // An older recording is counted when recovery comes by, unless it has been there.
     state.isCounted = isNew || spool.usage.isComplete
     self.state = Mutex(state)
@@ -152,6 +153,22 @@ public final class Recording: Sendable {
       state.isRemoved = true
       spool.post(.event(.removed(session)))
     }
+  }
+
+  /// It had no name and has one now: all of its bytes are new to the uploader. Within `tree.changing`.
+  func named() throws(SpoolError) {
+    let size = try Backing.status(descriptor).size
+    let tracker = try spool.loadTracker(session, size: size, evicted: ChunkSet())
+    let settling = state.withLock { state -> Int? in
+      (state.isRemoved, state.tracker) = (false, tracker)
+      if state.writers > 0 { spool.post(.event(.opened(session))) }
+      account(&state)
+      watch(&state)
+      guard state.writers == 0 else { return nil }
+      sealAll(&state)
+      return state.openings
+    }
+    if let settling { spool.settle(self, opening: settling) }
   }
 
   public var hasHandles: Bool { state.withLock { $0.handles > 0 } }

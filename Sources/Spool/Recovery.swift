@@ -150,11 +150,14 @@ public struct Recovery {
 
   /// Files that were deleted while a recorder had them open, and that nobody has open any more.
   private func removeOrphans() {
-    guard var folder = try? BackingDirectory([UInt8(ascii: ".")], in: spool.tree.orphans) else { return }
+    guard var folder = try? BackingDirectory([UInt8(ascii: ".")], in: spool.tree.orphans, isOurs: true) else { return }
     while let items = try? folder.next(), !items.isEmpty {
       for item in items where item.type == UInt32(S_IFREG) {
-        if spool.knownRecording(item.inode)?.hasHandles == true { continue }
-        try? Backing.unlink(item.name, in: spool.tree.orphans)
+        // Alone: a file without a name is made and opened in one step.
+        try? spool.tree.changing { () throws(SpoolError) in
+          if spool.knownRecording(item.inode)?.hasHandles == true { return }
+          try Backing.unlink(item.name, in: spool.tree.orphans)
+        }
       }
     }
   }

@@ -92,12 +92,13 @@ public final class Spool: Sendable {
     if let known = table.withLock({ $0.recordings[inode] }) { return known }
     let (descriptor, path) = try openBacking(inode)
     if let text = Backing.attribute(Backing.sessionAttribute, of: descriptor), let session = SessionID(text: text) {
+      let isNamed = !tree.isOrphan(inode)
       // So young that the previous worker died before the journal heard of it.
-      if isUnknown(session) {
+      if isNamed, isUnknown(session) {
         post(.event(.registered(session, SessionFacts(path: path, inode: inode))))
       }
       let recording = insert(
-        Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, spool: self))
+        Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, isNamed: isNamed, spool: self))
       // Whoever only reads a chunk of it never closes it.
       keepIdle(inode)
       return recording
@@ -141,9 +142,10 @@ public final class Spool: Sendable {
     } catch .io(.notSupported, _) {
       // A file system without user attributes: the journal's inode and path must do.
     }
+    let isNamed = !tree.isOrphan(inode)
     let recording = insert(
-      Recording(inode: inode, session: session, descriptor: descriptor, isNew: isNew, spool: self))
-    if recording.session == session {
+      Recording(inode: inode, session: session, descriptor: descriptor, isNew: isNew, isNamed: isNamed, spool: self))
+    if isNamed, recording.session == session {
       post(.event(.registered(session, SessionFacts(path: path, inode: inode))))
     }
     return recording
@@ -271,6 +273,14 @@ public final class Spool: Sendable {
   func prefetch(_ recording: Recording, _ indexes: [Int]) { evictor.prefetch(recording, indexes) }
 
   // MARK: From names (within `tree.changing`)
+
+  /// A file that was made without a name (O_TMPFILE) and is open has its first one: from now on it is a recording.
+  public func named(_ inode: UInt64) throws(SpoolError) {
+    guard let recording = knownRecording(inode) else { return }
+    let path = try tree.pathBelowRoot(inode)
+    post(.event(.registered(recording.session, SessionFacts(path: path, inode: inode))))
+    try recording.named()
+  }
 
   /// The recording, or every recording below the folder, has a new path.
   public func renamed(_ inode: UInt64, isFolder: Bool) {

@@ -62,6 +62,7 @@ extension RecordingFileSystem {
   }
 
   private func withFolder(_ node: NodeID, _ body: (inout BackingDirectory) throws(SpoolError) -> Void) throws(Errno) {
+    if spool.tree.isDeparted(inode(node)) { return }
     do throws(SpoolError) {
       try spool.tree.reading { () throws(SpoolError) in
         let (folder, path) = try spool.tree.locate(inode(node))

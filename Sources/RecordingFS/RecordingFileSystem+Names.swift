@@ -92,7 +92,7 @@ extension RecordingFileSystem {
             try Backing.rename(
               path, in: spool.tree.root, to: SpoolTree.orphanName(target.inode), in: spool.tree.orphans)
           } else {
-            try Backing.unlink(path, in: spool.tree.root)
+            try departing(target, at: path) { () throws(SpoolError) in try Backing.unlink(path, in: spool.tree.root) }
           }
           settle(loss, target, as: name, in: parent)
         } catch .io(.noSuchFileOrDirectory, let what) {
@@ -109,7 +109,9 @@ extension RecordingFileSystem {
         let path = try spool.tree.path(of: name.bytes, in: inode(parent))
         do throws(SpoolError) {
           let target = try Backing.status(path, in: spool.tree.root)
-          try Backing.unlink(path, in: spool.tree.root, isFolder: true)
+          try departing(target, at: path) { () throws(SpoolError) in
+            try Backing.unlink(path, in: spool.tree.root, isFolder: true)
+          }
           spool.tree.forget(target.inode, as: name.bytes, in: inode(parent))
         } catch .io(.noSuchFileOrDirectory, let what) {
           if !context.mayHaveRun { throw .io(.noSuchFileOrDirectory, what: what) }
@@ -190,6 +192,15 @@ extension RecordingFileSystem {
     if mode & 0o6000 != 0 { try Backing.changeMode(path, in: spool.tree.root, mode: mode & 0o7777) }
   }
 
+  /// Runs `body`, which removes `target`. Whatever is no open recording may be in use in the kernel without our knowing:
+  /// an open FIFO, a working folder, a descriptor of O_PATH.
+  private func departing(_ target: BackingStatus?, at path: [UInt8], _ body: () throws(SpoolError) -> Void)
+    throws(SpoolError)
+  {
+    guard let target, target.isFolder || target.links == 1 else { return try body() }
+    try spool.tree.departing(target.inode, at: path, body)
+  }
+
   /// A recording that loses its last name.
   private struct Loss {
     let session: SessionID?
@@ -223,7 +234,9 @@ extension RecordingFileSystem {
     let root = spool.tree.root
     guard let target, target.inode != source.inode, flags & RenameFlags.noReplace == 0, let loss = loss(of: target)
     else {
-      try Backing.rename(old, in: root, to: new, in: root, flags: flags)
+      try departing(target?.inode == source.inode ? nil : target, at: new) { () throws(SpoolError) in
+        try Backing.rename(old, in: root, to: new, in: root, flags: flags)
+      }
       // A replaced hard link or folder: its node must not be looked for under this name any more.
       if let target, target.inode != source.inode { settle(nil, target, as: newName, in: newParent) }
       return
@@ -234,7 +247,9 @@ extension RecordingFileSystem {
       try? Backing.unlink(orphan, in: spool.tree.orphans)
       try Backing.link(new, in: root, to: orphan, in: spool.tree.orphans)
     }
-    try Backing.rename(old, in: root, to: new, in: root, flags: flags)
+    try departing(loss.isOpen ? nil : target, at: new) { () throws(SpoolError) in
+      try Backing.rename(old, in: root, to: new, in: root, flags: flags)
+    }
     settle(loss, target, as: newName, in: newParent)
   }
 

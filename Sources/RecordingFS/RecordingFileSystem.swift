@@ -95,6 +95,8 @@ public final class RecordingFileSystem: FileSystem {
   func backingStatus(_ node: NodeID) throws(Errno) -> BackingStatus {
     try translated { () throws(SpoolError) in
       if let known = spool.knownRecording(inode(node)) { return try Backing.status(known.descriptor) }
+      let gone = try spool.tree.withDeparted(inode(node)) { held throws(SpoolError) in try Backing.status(held) }
+      if let gone { return gone }
       return try spool.tree.reading { () throws(SpoolError) in
         let (folder, path) = try spool.tree.locate(inode(node))
         return try Backing.status(path, in: folder)

@@ -23,6 +23,36 @@ public enum Backing {
     }
   }
 
+  /// Lends `path` as C wants it, relative to the folder it is lent with. Of a path longer than the kernel takes, all folders
+  /// but the last few are opened first.
+  static func with<T: SignedInteger>(
+    _ path: [UInt8], in folder: FileDescriptor, _ body: (CInt, UnsafePointer<CChar>) -> T
+  ) -> T {
+    var (rest, base) = (path[...], folder.rawValue)
+    defer { if base != folder.rawValue { close(base) } }
+    while rest.count >= Int(PATH_MAX) {
+      guard let cut = rest.prefix(Int(PATH_MAX) - 1).lastIndex(of: UInt8(ascii: "/")), cut > rest.startIndex else {
+        Glibc.errno = ENAMETOOLONG
+        return -1
+      }
+      let next = with(Array(rest[..<cut])) { openat(base, $0, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+      guard next >= 0 else { return -1 }
+      if base != folder.rawValue { close(base) }
+      (base, rest) = (next, rest[(cut + 1)...])
+    }
+    return with(Array(rest)) { body(base, $0) }
+  }
+
+  /// The same for the calls on extended attributes, which know no `at` form.
+  static func withAbsolute<T: SignedInteger>(_ path: [UInt8], _ body: (UnsafePointer<CChar>) -> T) -> T {
+    if path.count < Int(PATH_MAX) { return with(path, body) }
+    return with(path, in: FileDescriptor(rawValue: AT_FDCWD)) { folder, rest in
+      with(Array("/proc/self/fd/\(folder)/".utf8) + Array(UnsafeBufferPointer(start: rest, count: strlen(rest))).map {
+        UInt8(bitPattern: $0)
+      }, body)
+    }
+  }
+
   /// Lends `path` as a C string.
   static func with<T>(_ path: [UInt8], _ body: (UnsafePointer<CChar>) -> T) -> T {
     (path + [0]).withUnsafeBytes { body($0.baseAddress!.assumingMemoryBound(to: CChar.self)) }
@@ -32,18 +62,36 @@ public enum Backing {
     throws(SpoolError) -> FileDescriptor
   {
     let descriptor = try call("open") {
-      with(path) { openat(folder.rawValue, $0, flags | O_CLOEXEC | O_NOFOLLOW, mode) }
+      with(path, in: folder) { openat($0, $1, flags | O_CLOEXEC | O_NOFOLLOW, mode) }
     }
     return FileDescriptor(rawValue: descriptor)
+  }
+
+  /// Keeps what lies at `path`, of whatever kind, without opening it.
+  static func hold(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) -> FileDescriptor {
+    try open(path, in: folder, flags: clinux_o_path())
+  }
+
+  /// A new file without a name.
+  public static func openNameless(in folder: FileDescriptor, mode: UInt32) throws(SpoolError) -> FileDescriptor {
+    let descriptor = try call("open") { openat(folder.rawValue, ".", O_RDWR | clinux_o_tmpfile() | O_CLOEXEC, mode) }
+    return FileDescriptor(rawValue: descriptor)
+  }
+
+  /// Gives an open file a (first) name.
+  public static func link(_ file: FileDescriptor, to path: [UInt8], in folder: FileDescriptor) throws(SpoolError) {
+    try call("link") {
+      with(path, in: folder) { linkat(AT_FDCWD, "/proc/self/fd/\(file.rawValue)", $0, $1, AT_SYMLINK_FOLLOW) }
+    }
   }
 
   /// What statx(2) says, birth time included; symbolic links are not followed.
   public static func status(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) -> BackingStatus {
     var result = statx()
     try call("stat") {
-      with(path) {
+      with(path, in: folder) {
         clinux_statx(
-          folder.rawValue, $0, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (path.isEmpty ? AT_EMPTY_PATH : 0),
+          $0, $1, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (path.isEmpty ? AT_EMPTY_PATH : 0),
           UInt32(STATX_BASIC_STATS | STATX_BTIME), &result)
       }
     }
@@ -55,25 +103,25 @@ public enum Backing {
   }
 
   public static func makeFolder(_ path: [UInt8], in folder: FileDescriptor, mode: UInt32) throws(SpoolError) {
-    try call("mkdir") { with(path) { mkdirat(folder.rawValue, $0, mode) } }
+    try call("mkdir") { with(path, in: folder) { mkdirat($0, $1, mode) } }
   }
 
   public static func makeNode(_ path: [UInt8], in folder: FileDescriptor, mode: UInt32, device: UInt64)
     throws(SpoolError)
   {
-    try call("mknod") { with(path) { mknodat(folder.rawValue, $0, mode, dev_t(device)) } }
+    try call("mknod") { with(path, in: folder) { mknodat($0, $1, mode, dev_t(device)) } }
   }
 
   public static func makeSymlink(_ path: [UInt8], in folder: FileDescriptor, target: [UInt8]) throws(SpoolError) {
-    try call("symlink") { with(target) { target in with(path) { symlinkat(target, folder.rawValue, $0) } } }
+    try call("symlink") { with(target) { target in with(path, in: folder) { symlinkat(target, $0, $1) } } }
   }
 
   public static func readLink(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) -> [UInt8] {
     var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
     let count = try call("readlink") {
       buffer.withUnsafeMutableBytes { bytes in
-        with(path) {
-          readlinkat(folder.rawValue, $0, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+        with(path, in: folder) {
+          readlinkat($0, $1, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
         }
       }
     }
@@ -84,31 +132,31 @@ public enum Backing {
     _ path: [UInt8], in folder: FileDescriptor, to newPath: [UInt8], in newFolder: FileDescriptor
   ) throws(SpoolError) {
     try call("link") {
-      with(path) { old in with(newPath) { linkat(folder.rawValue, old, newFolder.rawValue, $0, 0) } }
+      with(path, in: folder) { from, old in with(newPath, in: newFolder) { linkat(from, old, $0, $1, 0) } }
     }
   }
 
   public static func unlink(_ path: [UInt8], in folder: FileDescriptor, isFolder: Bool = false) throws(SpoolError) {
-    try call("unlink") { with(path) { unlinkat(folder.rawValue, $0, isFolder ? AT_REMOVEDIR : 0) } }
+    try call("unlink") { with(path, in: folder) { unlinkat($0, $1, isFolder ? AT_REMOVEDIR : 0) } }
   }
 
   public static func rename(
     _ path: [UInt8], in folder: FileDescriptor, to newPath: [UInt8], in newFolder: FileDescriptor, flags: UInt32 = 0
   ) throws(SpoolError) {
     try call("rename") {
-      with(path) { old in with(newPath) { renameat2(folder.rawValue, old, newFolder.rawValue, $0, flags) } }
+      with(path, in: folder) { from, old in with(newPath, in: newFolder) { renameat2(from, old, $0, $1, flags) } }
     }
   }
 
   public static func changeMode(_ path: [UInt8], in folder: FileDescriptor, mode: UInt32) throws(SpoolError) {
-    try call("chmod") { with(path) { fchmodat(folder.rawValue, $0, mode, 0) } }
+    try call("chmod") { with(path, in: folder) { fchmodat($0, $1, mode, 0) } }
   }
 
   /// `UInt32.max` leaves the owner or the group alone.
   public static func changeOwner(_ path: [UInt8], in folder: FileDescriptor, user: UInt32, group: UInt32)
     throws(SpoolError)
   {
-    try call("chown") { with(path) { fchownat(folder.rawValue, $0, user, group, AT_SYMLINK_NOFOLLOW) } }
+    try call("chown") { with(path, in: folder) { fchownat($0, $1, user, group, AT_SYMLINK_NOFOLLOW) } }
   }
 
   /// nil leaves a time alone; `.now` is the file system's clock.
@@ -200,7 +248,7 @@ public enum Backing {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     let count = try call("getxattr") {
       buffer.withUnsafeMutableBytes { bytes in
-        with(path) { path in with(name) { lgetxattr(path, $0, bytes.baseAddress, bytes.count) } }
+        withAbsolute(path) { path in with(name) { lgetxattr(path, $0, bytes.baseAddress, bytes.count) } }
       }
     }
     return Array(buffer[..<count])
@@ -211,7 +259,7 @@ public enum Backing {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     let count = try call("listxattr") {
       buffer.withUnsafeMutableBytes { bytes in
-        with(path) { llistxattr($0, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count) }
+        withAbsolute(path) { llistxattr($0, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count) }
       }
     }
     return buffer[..<count].split(separator: 0).map(Array.init)
@@ -222,13 +270,13 @@ public enum Backing {
   {
     try call("setxattr") {
       value.withUnsafeBytes { bytes in
-        with(path) { path in with(name) { lsetxattr(path, $0, bytes.baseAddress, bytes.count, flags) } }
+        withAbsolute(path) { path in with(name) { lsetxattr(path, $0, bytes.baseAddress, bytes.count, flags) } }
       }
     }
   }
 
   public static func removeAttribute(_ name: [UInt8], of path: [UInt8]) throws(SpoolError) {
-    try call("removexattr") { with(path) { path in with(name) { lremovexattr(path, $0) } } }
+    try call("removexattr") { withAbsolute(path) { path in with(name) { lremovexattr(path, $0) } } }
   }
 
   static func setAttribute(_ name: String, _ value: String, of file: FileDescriptor) throws(SpoolError) {

@@ -18,9 +18,24 @@ public final class SpoolTree: Sendable {
   /// Held shared while a path is computed and used, exclusively while names change.
   private let namesLock = ReadWriteLock()
   private let places = Mutex<[UInt64: Place]>([:])
+  /// Other names that hard links were seen under: candidates for when the one in `places` goes.
+  private let otherNames = Mutex<[UInt64: [Name]]>([:])
+  /// Of one node; with more, the tree is walked every so many removals.
+  private static let otherNamesMax = 64
+
+  /// Removed nodes that the kernel may still hold and that are no open recordings: held for nothing but `stat`, which also
+  /// keeps their inode numbers from new files. Gone with the worker.
+  private let departed = Mutex<[UInt64: FileDescriptor]>([:])
+  /// The kernel forgets them within moments unless somebody has them open.
+  private static let departedMax = 256
+
+  private struct Name: Sendable, Equatable {
+    let bytes: [UInt8]
+    let parent: UInt64
+  }
 
   private enum Place: Sendable {
-    case named([UInt8], parent: UInt64)
+    case named(Name)
     case orphaned
   }
 
@@ -79,20 +94,66 @@ public final class SpoolTree: Sendable {
   }
 
   public func remember(_ inode: UInt64, as name: [UInt8], in parent: UInt64) {
-    places.withLock { $0[inode] = .named(name, parent: parent) }
+    let name = Name(bytes: name, parent: parent)
+    let before = places.withLock { $0.updateValue(.named(name), forKey: inode) }
+    guard case .named(let other)? = before, other != name else { return }
+    otherNames.withLock { names in
+      var others = names[inode, default: []]
+      others.removeAll { $0 == name || $0 == other }
+      others.append(other)
+      names[inode] = others.suffix(Self.otherNamesMax)
+    }
   }
 
-  public func rememberOrphan(_ inode: UInt64) { places.withLock { $0[inode] = .orphaned } }
+  public func rememberOrphan(_ inode: UInt64) {
+    places.withLock { $0[inode] = .orphaned }
+    otherNames.withLock { $0[inode] = nil }
+  }
 
-  /// The name is gone; another name of the same node, if there is one, is found when it is needed.
+  /// The name is gone; another name of the same node, if there is one, takes its place. Within `changing`.
   public func forget(_ inode: UInt64, as name: [UInt8], in parent: UInt64) {
-    places.withLock { places in
-      if case .named(name, parent: parent)? = places[inode] { places[inode] = nil }
+    let isGone = places.withLock { places in
+      guard case .named(Name(bytes: name, parent: parent))? = places[inode] else { return false }
+      places[inode] = nil
+      return true
+    }
+    // What a candidate was, it need not be any more.
+    while isGone, let other = otherNames.withLock({ $0[inode]?.popLast() }) {
+      guard let folder = other.parent == rootInode ? [UInt8(ascii: ".")] : rememberedPath(other.parent),
+        let there = try? Backing.status(folder + [UInt8(ascii: "/")] + other.bytes, in: root), there.inode == inode
+      else { continue }
+      return remember(inode, as: other.bytes, in: other.parent)
+    }
+    otherNames.withLock { if $0[inode]?.isEmpty == true { $0[inode] = nil } }
+  }
+
+  /// Runs `body`, which removes what lies at `path` and is no open recording. Within `changing`.
+  public func departing(_ inode: UInt64, at path: [UInt8], _ body: () throws(SpoolError) -> Void) throws(SpoolError) {
+    let mayHold = departed.withLock { $0.count < Self.departedMax && $0[inode] == nil }
+    let held = mayHold ? try? Backing.hold(path, in: root) : nil
+    do throws(SpoolError) { try body() } catch {
+      try? held?.close()
+      throw error
+    }
+    if let held { departed.withLock { $0[inode] = held } }
+  }
+
+  public func isDeparted(_ inode: UInt64) -> Bool { departed.withLock { $0[inode] != nil } }
+
+  /// A removed node that was no open recording. Lent: it stays open for the length of `body`.
+  public func withDeparted<T>(_ inode: UInt64, _ body: (FileDescriptor) throws(SpoolError) -> T) throws(SpoolError) -> T? {
+    try departed.withLock { departed throws(SpoolError) in
+      guard let held = departed[inode] else { return nil }
+      return try body(held)
     }
   }
 
   /// The kernel has dropped the node.
-  public func forget(_ inode: UInt64) { places.withLock { $0[inode] = nil } }
+  public func forget(_ inode: UInt64) {
+    if let held = departed.withLock({ $0.removeValue(forKey: inode) }) { try? held.close() }
+    places.withLock { $0[inode] = nil }
+    otherNames.withLock { $0[inode] = nil }
+  }
 
   public func isOrphan(_ inode: UInt64) -> Bool {
     places.withLock { if case .orphaned? = $0[inode] { true } else { false } }
@@ -115,9 +176,9 @@ public final class SpoolTree: Sendable {
       var names: [[UInt8]] = []
       var current = inode
       while current != rootInode {
-        guard case .named(let name, let parent)? = places[current], names.count < 4_096 else { return nil }
-        names.append(name)
-        current = parent
+        guard case .named(let name)? = places[current], names.count < 4_096 else { return nil }
+        names.append(name.bytes)
+        current = name.parent
       }
       return Array(names.reversed().joined(separator: [UInt8(ascii: "/")]))
     }
@@ -127,7 +188,7 @@ public final class SpoolTree: Sendable {
   /// has gone.
   private func walk() throws(SpoolError) {
     try eachEntry { item, _, parent in remember(item.inode, as: item.name, in: parent) }
-    var folder = try BackingDirectory([UInt8(ascii: ".")], in: orphans)
+    var folder = try BackingDirectory([UInt8(ascii: ".")], in: orphans, isOurs: true)
     var items = try folder.next()
     while !items.isEmpty {
       for item in items where item.name.first != UInt8(ascii: ".") { rememberOrphan(item.inode) }
@@ -143,7 +204,7 @@ public final class SpoolTree: Sendable {
   ) throws(SpoolError) {
     var folders = [folder ?? ([], rootInode)]
     while let (path, inode) = folders.popLast() {
-      var folder = try BackingDirectory(path.isEmpty ? [UInt8(ascii: ".")] : path, in: root)
+      var folder = try BackingDirectory(path.isEmpty ? [UInt8(ascii: ".")] : path, in: root, isOurs: true)
       var items = try folder.next()
       while !items.isEmpty {
         for item in items where item.name != [46] && item.name != [46, 46] {

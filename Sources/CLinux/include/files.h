@@ -20,6 +20,8 @@ static inline int clinux_statx(int fd, const char *path, int flags, unsigned mas
 // Macros with casts, which Swift does not import.
 static inline uint64_t clinux_makedev(unsigned major, unsigned minor) { return makedev(major, minor); }
 static inline long clinux_utime_now(void) { return UTIME_NOW; }
+static inline int clinux_o_tmpfile(void) { return O_TMPFILE; }
+static inline int clinux_o_path(void) { return O_PATH; }
 static inline long clinux_utime_omit(void) { return UTIME_OMIT; }
 
 #endif

@@ -12,7 +12,8 @@ extension Recording {
   /// them, and call `endWrite` whatever came of it.
   public func beginWrite(offset: Int64, count: Int64) throws(SpoolError) -> Change? {
     try Self.check(end: offset, plus: count)
-    try spool.evictor.makeRoom(growth(to: offset + count))
+    // A hole before them takes none.
+    try spool.evictor.makeRoom(min(growth(to: offset + count), count))
     return try begin { $0.beginWrite(offset: offset, count: count, now: $1) } undo: {
       _ = $0.endWrite($1, offset: offset, written: 0, now: $2)
     }

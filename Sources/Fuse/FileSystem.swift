@@ -63,7 +63,7 @@ public protocol FileSystem: AnyObject, Sendable {
 
   // Extended attributes
   func extendedAttribute(_ name: [UInt8], of node: NodeID) throws(Errno) -> [UInt8]
-  func extendedAttributeNames(of node: NodeID) throws(Errno) -> [[UInt8]]
+  func extendedAttributeNames(of node: NodeID, _ context: RequestContext) throws(Errno) -> [[UInt8]]
   /// `flags`: XATTR_CREATE, XATTR_REPLACE or 0.
   func setExtendedAttribute(
     _ name: [UInt8], _ value: [UInt8], flags: Int32, of node: NodeID, _ context: RequestContext) throws(Errno)

@@ -74,7 +74,9 @@ extension FileSystem {
   }
 
   public func extendedAttribute(_ name: [UInt8], of node: NodeID) throws(Errno) -> [UInt8] { throw .noFunction }
-  public func extendedAttributeNames(of node: NodeID) throws(Errno) -> [[UInt8]] { throw .noFunction }
+  public func extendedAttributeNames(of node: NodeID, _ context: RequestContext) throws(Errno) -> [[UInt8]] {
+    throw .noFunction
+  }
   public func setExtendedAttribute(
     _ name: [UInt8], _ value: [UInt8], flags: Int32, of node: NodeID, _ context: RequestContext
   ) throws(Errno) { throw .noFunction }

@@ -122,7 +122,7 @@ private func addAttributes(to table: inout fuse_lowlevel_ops) {
   table.listxattr = { raw, node, room in
     let request = Request(raw)
     request.answer({ () throws(Errno) in
-      try request.fileSystem.extendedAttributeNames(of: NodeID(rawValue: node)).flatMap { $0 + [0] }
+      try request.fileSystem.extendedAttributeNames(of: NodeID(rawValue: node), request.context).flatMap { $0 + [0] }
     }) { $0.attributeValue($1, room: room) }
   }
   table.setxattr = { raw, node, name, value, count, flags in

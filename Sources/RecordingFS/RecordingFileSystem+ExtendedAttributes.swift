@@ -7,6 +7,7 @@ public import SystemPackage
 // Extended attributes: `user.sync.*` is status, `user.reelfs.*` is hidden, the rest is the user's.
 extension RecordingFileSystem {
   private static let statusPrefix = Array(StatusAttributes.prefix.utf8)
+  private static let trustedPrefix = Array("trusted.".utf8)
   private static let ownPrefix = Array("user.reelfs.".utf8)
   /// Access lists would have to be honoured by the kernel, which checks modes only here.
   private static let aclPrefix = Array("system.posix_acl_".utf8)
@@ -23,10 +24,12 @@ extension RecordingFileSystem {
     return try onPath(node) { path throws(SpoolError) in try Backing.attribute(name, of: path) }
   }
 
-  public func extendedAttributeNames(of node: NodeID) throws(Errno) -> [[UInt8]] {
+  public func extendedAttributeNames(of node: NodeID, _ context: RequestContext) throws(Errno) -> [[UInt8]] {
     if StatusTree.owns(node) { return [] }
-    let names = try onPath(node) { path throws(SpoolError) in try Backing.attributeNames(of: path) }
+    var names = try onPath(node) { path throws(SpoolError) in try Backing.attributeNames(of: path) }
       .filter { !$0.starts(with: Self.ownPrefix) && !$0.starts(with: Self.statusPrefix) }
+    // Only root knows of these (xattr(7)).
+    if context.userID != 0 { names.removeAll { $0.starts(with: Self.trustedPrefix) } }
     guard !status.hidesAttributes, let status = status.reader.status(of: inode(node)) else { return names }
     return names + StatusAttributes.listed(of: status).map { Self.statusPrefix + Array($0.utf8) }
   }

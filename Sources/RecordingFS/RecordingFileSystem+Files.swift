@@ -175,10 +175,11 @@ extension RecordingFileSystem {
   func dropPrivileges(_ recording: Recording, _ context: RequestContext) {
     guard hasPrivileged.load(ordering: .acquiring), context.userID != 0,
       privileged.withLock({ $0.contains(recording.inode) }),
-      let mode = try? Backing.status(recording.descriptor).mode, mode & 0o6000 != 0
+      let backing = try? Backing.status(recording.descriptor), backing.mode & 0o6000 != 0
     else { return }
-    // Set-group-id without group execution means mandatory locking, and stays (inode(7)).
-    let cleared = mode & ~0o4000 & (mode & 0o010 != 0 ? ~0o2000 : ~0)
+    // Set-group-id without group execution meant mandatory locking, and stays if a member of the group writes (Linux 6.2).
+    let goes = backing.mode & 0o010 != 0 || context.groupID != backing.groupID
+    let cleared = backing.mode & ~0o4000 & (goes ? ~0o2000 : ~0)
     try? spool.tree.reading { () throws(SpoolError) in
       let (folder, path) = try spool.tree.locate(recording.inode)
       try Backing.changeMode(path, in: folder, mode: cleared & 0o7777)

@@ -331,7 +331,7 @@ final class PassthroughFileSystem: FileSystem {
     return Array(bytes[..<count])
   }
 
-  func extendedAttributeNames(of node: NodeID) throws(Errno) -> [[UInt8]] {
+  func extendedAttributeNames(of node: NodeID, _ context: RequestContext) throws(Errno) -> [[UInt8]] {
     var bytes = [UInt8](repeating: 0, count: 65_536)
     let path = try path(node)
     let count = bytes.withUnsafeMutableBytes {

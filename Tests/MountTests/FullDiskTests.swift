@@ -119,15 +119,16 @@ struct FullDiskTests {
       try Files.write(world.path("take"), noise(8 * mebibyte, seed: 2))
       try world.wait(for: "paused", of: "take")
       #expect(world.attribute("error", of: "take")?.contains("the destination is full") == true)
-      // It is tried again and again, which is no news.
-      let paused = try world.events().filter { $0.type == "UPLOAD_PAUSED" }.count
-      #expect(paused == 1)
+      func told(_ type: String) -> Int { (try? world.events().filter { $0.type == type }.count) ?? 0 }
+      try eventually("the pause is told") { told("UPLOAD_PAUSED") == 1 }
 
       try disk.unfill()
       try world.waitUntilSynced("take", seconds: 30)
       #expect(try world.isIdentical("take"))
       #expect(try world.isIdentical("first"))
-      #expect(try world.events().filter { $0.type == "UPLOAD_RESUMED" }.count == 1)
+      try eventually("the end of the pause is told") { told("UPLOAD_RESUMED") == 1 }
+      // It was tried again and again, which is no news.
+      #expect(told("UPLOAD_PAUSED") == 1)
       try world.endMount()
       try world.stopReceiver()
       #expect(try world.reelfs("receive", "--verify", "--data", world.data).code == 0)

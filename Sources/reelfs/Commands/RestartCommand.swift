@@ -22,8 +22,9 @@ struct RestartCommand: ParsableCommand {
         throw CommandFailure("a restart is for a whole mount: name \(place.root.path)")
       }
       try place.root.send(.restart)
-      // The first answer comes from the new worker, or from the old one in its last moment; either way it is served.
-      _ = try place.root.snapshot()
+      // The first answer comes from the new worker, or from the old one in its last moment; either way it is served. One that
+      // was begun by the old one and ended by the new one may be torn: the next is whole.
+      do { _ = try place.root.snapshot() } catch { _ = try place.root.snapshot() }
       Terminal.say("\(place.title): restarted")
     }
   }

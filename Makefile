@@ -7,7 +7,7 @@ BUILD  := .build/release
 REELFS := $(BUILD)/reelfs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-peers test-browser simulate mutations torture tsan asan bench clean
+.PHONY: help setup build run test test-conformance test-peers test-browser simulate mutations torture tsan asan bench clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ run: setup  ## build, mount ./Recordings, record a few seconds into it, and leav
 test: setup  ## all tests: one optimized build, then its tests
 	swift build -c release --build-tests
 	swift test -c release --skip-build --disable-xctest
+
+test-conformance:  ## the mount beside a plain folder: every rule, random operations, other people's programs: SHORT=1 ONLY=rename
+	mount-scripts/setup-debian.sh fio stress-ng dbench git make gcc libc6-dev tar zip unzip
+	swift build -c release --product reelfs
+	REELFS=$(REELFS) Tests/Conformance/run.sh
 
 test-peers:  ## foreign clients against our receiver; what they need is installed with pip into .build/peers
 	swift build -c release --product reelfs

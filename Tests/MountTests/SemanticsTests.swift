@@ -41,12 +41,17 @@ struct SemanticsTests {
     #expect(SemanticsRegistry.notShown.allSatisfy { !$0.because.isEmpty })
   }
 
-  /// The display names in all test sources.
+  /// The display names in all test sources, and the sentences of the conformance rules.
   private static func testNames() throws -> Set<String> {
     let tests = root.appendingPathComponent("Tests")
     let files = FileManager.default.enumerator(at: tests, includingPropertiesForKeys: nil)
     var names: Set<String> = []
     while let file = files?.nextObject() as? URL {
+      if file.pathExtension == "py" {
+        for match in try String(contentsOf: file, encoding: .utf8).matches(of: /@(?:rule|program)\("([^"\n]+)"/) {
+          names.insert(String(match.1))
+        }
+      }
       guard file.pathExtension == "swift" else { continue }
       for match in try String(contentsOf: file, encoding: .utf8).matches(of: /@Test\(\s*"([^"\n]+)"/) {
         names.insert(String(match.1))

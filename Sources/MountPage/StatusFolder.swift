@@ -12,6 +12,9 @@ struct StatusFolder: Sendable {
   private let threads = DispatchQueue(label: "reelfs.page.status", attributes: .concurrent)
   private let open: Budget
 
+  /// Recordings on a page: more than a person looks through, and what a browser draws at ease.
+  private static let recordingsMax = 2_000
+
   /// Calls at once; each holds a thread while the mount does not answer.
   private static let callsMax = 8
 
@@ -26,7 +29,7 @@ struct StatusFolder: Sendable {
     guard let parts = SessionsPage.Parts(bytes) else {
       throw .mount("The mount's sessions.json cannot be read: is it another version of reelfs?")
     }
-    return PageSnapshot(time: parts.time, head: named(parts.head), items: parts.recordings)
+    return PageSnapshot(time: parts.time, head: named(parts.head), items: parts.mostUrgent(Self.recordingsMax))
   }
 
   /// With the mount's name in front: a JSON object.

@@ -26,6 +26,19 @@ extension SessionsPage {
       self.recordings = recordings
     }
 
+    /// At most `max` of the recordings: those that are not synced, then those that were synced last.
+    public func mostUrgent(_ max: Int) -> [String: [UInt8]] {
+      guard recordings.count > max else { return recordings }
+      // "1…" sorts behind "0…": what is not synced comes first.
+      let ranked = recordings.map { key, line in
+        let isSynced = Self.value("status", in: line[...]) == "synced"
+        return (rank: (isSynced ? "0" : "1") + (Self.value("last_synced_at", in: line[...]) ?? "") + key, key: key)
+      }
+      var urgent: [String: [UInt8]] = [:]
+      for (_, key) in ranked.sorted(by: { $0.rank > $1.rank }).prefix(max) { urgent[key] = recordings[key] }
+      return urgent
+    }
+
     /// The value of a member that is a plain string. A quote inside a string is escaped, so `"name":"` cannot stand in one.
     private static func value(_ name: String, in line: ArraySlice<UInt8>) -> String? {
       range(of: name, in: line).map { String(decoding: line[$0], as: UTF8.self) }

@@ -39,6 +39,19 @@ struct SessionsPartsTests {
     #expect(try #require(SessionsPage.Parts(page([]))).recordings.isEmpty)
   }
 
+  @Test("of very many the page gets those that are not synced, then those that were synced last")
+  func mostUrgent() throws {
+    let recordings = (0..<9).map { number in
+      var status = recording("r\(number)", Int64(number))
+      if number != 4 { (status.state, status.lastSyncedAt) = (.synced, Double(1_000 + number)) }
+      return status
+    }
+    let parts = try #require(SessionsPage.Parts(page(recordings)))
+
+    #expect(Set(parts.mostUrgent(3).keys) == Set([4, 7, 8].map { SessionID(number: $0).description }))
+    #expect(parts.mostUrgent(9) == parts.recordings)
+  }
+
   @Test("anything else is refused", arguments: ["", "{}", "{\n]}\n", "[1]\n]}\n"])
   func broken(text: String) { #expect(SessionsPage.Parts(Array(text.utf8)) == nil) }
 }

@@ -165,6 +165,8 @@ function showList() {
   const focused = document.activeElement;
   order(byId("list"), nodes);
   if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+  byId("older").hidden = live.items.size >= live.head.total.recordings;
+  setText(byId("older"), `${live.items.size.toLocaleString()} of ${live.head.total.recordings.toLocaleString()} are shown: those that are not synced, and the last ones that are. All of them: reelfs status`);
   byId("empty").hidden = shown.length > 0;
   setText(byId("empty"), live.items.size > 0 ? "No recording matches." : "Nothing has been recorded yet. Point a recorder at the folder.");
 }
@@ -379,13 +381,15 @@ let before = new Map();
 function measure(live, isWhole) {
   let recorded = 0, stored = 0;
   const now = new Map();
+  // Of very many recordings old ones come and go on the page: these are not new.
+  const isAll = live.items.size === live.head.total.recordings;
   for (const [key, item] of live.items) {
     const last = before.get(key);
     now.set(key, [item.bytes_written, item.bytes_synced]);
     if (last) {
       recorded += Math.max(0, item.bytes_written - last[0]);
       stored += Math.max(0, item.bytes_synced - last[1]);
-    } else if (!isWhole || before.size > 0) {
+    } else if (isAll && (!isWhole || before.size > 0)) {
       recorded += item.bytes_written;
       stored += item.bytes_synced;
     }

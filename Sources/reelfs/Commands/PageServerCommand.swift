@@ -16,6 +16,8 @@ struct PageServerCommand: AsyncParsableCommand {
   func run() async throws {
     Worker.dieWithParent()
     signal(SIGPIPE, SIG_IGN)
+    // "Read the settings again" is the worker's business.
+    signal(SIGHUP, SIG_IGN)
     guard let token = PageFile(path: pageFile).token else { throw CommandFailure("\(pageFile) holds no token") }
     var logger = Logger(label: "reelfs.page")
     // A browser that leaves is no news.

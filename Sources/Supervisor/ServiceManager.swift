@@ -57,9 +57,18 @@ public final class ServiceManager {
   /// - Returns: whether it was sent.
   @discardableResult
   func tell(_ assignments: String..., descriptor: FileDescriptor? = nil) -> Bool {
+    Self.send(assignments, to: socket, descriptor: descriptor)
+  }
+
+  private static func send(_ assignments: [String], to socket: String, descriptor: FileDescriptor?) -> Bool {
     // One line each: what is said to people may hold a line end.
     let text = assignments.map { $0.split(separator: "\n").joined(separator: " ") }.joined(separator: "\n")
     return clinux_notify(socket, text, text.utf8.count, descriptor?.rawValue ?? -1) == 0
+  }
+
+  /// For a service that is no mount: says that it can be used now, with a sentence for people. On any thread.
+  public var announceReady: @Sendable (String) -> Void {
+    { [socket] status in _ = Self.send(["READY=1", "STATUS=\(status)"], to: socket, descriptor: nil) }
   }
 
   // MARK: Keeping a mount

@@ -38,16 +38,34 @@ public enum ByteSize {
 
   /// `0 B`, `999 B`, `1.5 KiB`, `12.3 MiB`: at most four digits, rounded down so that it never claims more.
   public static func human(_ bytes: Int64) -> String {
-    guard bytes >= 1_024 else { return "\(Swift.max(0, bytes)) B" }
+    let unit = unit(of: bytes)
+    return amount(bytes, unit) + " " + units[unit]
+  }
+
+  /// `9.0/20.0 MiB`: both in the unit of the whole.
+  public static func part(_ bytes: Int64, of whole: Int64) -> String {
+    let unit = unit(of: whole)
+    return amount(min(bytes, whole), unit) + "/" + amount(whole, unit) + " " + units[unit]
+  }
+
+  private static let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+
+  private static func unit(of bytes: Int64) -> Int {
     var unit = 0
     var value = bytes
-    var rest: Int64 = 0
     while value >= 1_024 {
-      rest = value % 1_024
       value /= 1_024
       unit += 1
     }
-    return "\(value).\(rest * 10 / 1_024) \(["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][unit])"
+    return unit
+  }
+
+  private static func amount(_ bytes: Int64, _ unit: Int) -> String {
+    let bytes = Swift.max(0, bytes)
+    guard unit > 0 else { return String(bytes) }
+    let scale = 10 * unit
+    let rest = (bytes >> (scale - 10)) & 1_023
+    return "\(bytes >> scale).\(rest * 10 / 1_024)"
   }
 
   private static let shifts: [String: Int64] = [

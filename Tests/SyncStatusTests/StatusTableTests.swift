@@ -27,12 +27,9 @@ struct StatusTableTests {
 
   @Test("no line is wider than the terminal", arguments: [20, 40, 60, 80, 100, 200])
   func widths(width: Int) {
-    let paces = [SessionID(number: 1): StatusTable.Pace(bytesPerSecond: 3.2e6, secondsLeft: 7_000)]
-    for paces in [[:], paces] {
-      let table = StatusTable(width: width, usesColour: false)
-      for line in table.lines(overall(recordings, .offline("down")), recordings, title: "/mnt", paces: paces) {
-        #expect(DisplayWidth.of(line) <= width, "\(line)")
-      }
+    let table = StatusTable(width: width, usesColour: false)
+    for line in table.lines(overall(recordings, .offline("down")), recordings, title: "/mnt") {
+      #expect(DisplayWidth.of(line) <= width, "\(line)")
     }
   }
 

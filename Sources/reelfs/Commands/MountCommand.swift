@@ -3,6 +3,7 @@ import Fuse
 import Glibc
 import Spool
 import Supervisor
+import Synchronization
 import SystemPackage
 
 struct MountCommand: ParsableCommand {
@@ -24,6 +25,7 @@ struct MountCommand: ParsableCommand {
   @OptionGroup var options: MountOptions
 
   func run() throws {
+    Terminal.isShared.store(true, ordering: .relaxed)
     let configuration = try options.configuration()
     if configuration.runsAsDaemon, !ServedMount.isDetached {
       try detach()

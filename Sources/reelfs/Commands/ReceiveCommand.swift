@@ -61,6 +61,7 @@ struct ReceiveCommand: AsyncParsableCommand {
   func run() async throws {
     if verify { return try verifyData() }
     if supervised { Worker.dieWithSupervisor() }
+    let announceReady = supervised ? nil : ServiceManager.current()?.announceReady
     let (host, port) = try address()
     var configuration = ReceiverConfiguration(
       listenHost: host, listenPort: port, dataDirectory: data, token: try tokenFile.map(TokenFile.read), tls: tls)
@@ -71,7 +72,9 @@ struct ReceiveCommand: AsyncParsableCommand {
       let receiver = try Receiver(configuration: configuration, logger: Logger(label: "reelfs.receiver")) { listening in
         if supervised { return Worker.announceReady() }
         let shown = listening.host.contains(":") ? "[\(listening.host)]" : listening.host
-        Terminal.say("receiving on \(scheme)://\(shown):\(listening.port), data in \(folder)")
+        let sentence = "receiving on \(scheme)://\(shown):\(listening.port), data in \(folder)"
+        Terminal.say(sentence)
+        announceReady?(sentence)
       }
       try await receiver.runUntilSignal()
     } catch {

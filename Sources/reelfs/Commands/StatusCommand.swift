@@ -11,7 +11,7 @@ struct StatusCommand: ParsableCommand {
       Examples:
         reelfs status                         every running mount
         reelfs status ~/Recordings/take1.mkv  one recording
-        reelfs status ~/Recordings --watch    redraws; p pause, r resume, t retry, q quit
+        reelfs status ~/Recordings --watch    live; p pause, r resume, t retry, arrows choose one, q quit
         reelfs status --json | jq .           for programs
         reelfs status ~/Recordings >/dev/null && echo "may be unplugged"
       """)

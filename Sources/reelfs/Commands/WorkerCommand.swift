@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import Synchronization
 
 /// What the supervisor starts: serves the mount whose descriptor it inherits. Not for people.
 struct WorkerCommand: ParsableCommand {
@@ -10,6 +11,7 @@ struct WorkerCommand: ParsableCommand {
   @Option(help: .hidden) var receiverPort: Int?
 
   func run() throws {
+    Terminal.isShared.store(true, ordering: .relaxed)
     Glibc.exit(try WorkerProcess(options.configuration(), receiverPort: receiverPort).serve())
   }
 }

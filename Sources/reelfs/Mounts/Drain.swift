@@ -28,9 +28,13 @@ package struct Drain {
     self.sleep = sleep
   }
 
-  /// - Parameter read: the present status; asked again and again.
+  /// - Parameters:
+  ///   - read: the present status; asked again and again.
+  ///   - onLook: given each status that is not the last.
   /// - Returns: how it ended, and the last status.
-  package func wait(_ read: () throws -> StatusSnapshot) throws -> (Outcome, StatusSnapshot) {
+  package func wait(
+    onLook: (StatusSnapshot) -> Void = { _ in }, _ read: () throws -> StatusSnapshot
+  ) throws -> (Outcome, StatusSnapshot) {
     let start = now()
     while true {
       let looked = now()
@@ -39,8 +43,16 @@ package struct Drain {
       if snapshot.overall.total.state == .synced { return (.synced, snapshot) }
       if counts.failed > 0, counts.uploading == 0, counts.paused == 0 { return (.failed, snapshot) }
       if let timeout, now() - start >= timeout { return (.timedOut(snapshot.overall.total.state), snapshot) }
+      onLook(snapshot)
       sleep(max(Self.pollSeconds, 4 * (now() - looked)))
     }
+  }
+
+  /// The same, with a line of progress where standard error is a terminal.
+  func waitVisibly(_ read: () throws -> StatusSnapshot) throws -> (Outcome, StatusSnapshot) {
+    var display = ProgressDisplay(on: STDERR_FILENO)
+    defer { display?.clear() }
+    return try wait(onLook: { display?.show($0.overall) }, read)
   }
 
   /// What is not stored, at most ten lines: enough to act on, short enough to be read.

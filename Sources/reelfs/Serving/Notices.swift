@@ -1,4 +1,5 @@
 import RecordingFS
+import SyncStatus
 import UploadCore
 import UploadProtocol
 
@@ -18,5 +19,38 @@ enum Notices {
     case .connectionLost(let reason): Terminal.complain("⏸ \(who)connection lost: \(reason); recording goes on, uploads wait")
     case .connectionRestored: Terminal.say("\(who)connection restored")
     }
+  }
+
+  /// What a mount leaves behind: whether all is stored, or what is not and where it is safe.
+  static func tellEnd(_ left: OverallStatus, recordings: String) {
+    let total = left.total
+    guard total.state != .synced else { return Terminal.say("unmounted. \(SummaryPage.safeSentence(left))") }
+    let unfinished = left.counts.uploading + left.counts.paused + left.counts.failed
+    Terminal.say(
+      "unmounted. \(ByteSize.human(left.bytesWaiting)) of \(unfinished) recording\(unfinished == 1 ? "" : "s") not stored yet: "
+        + "safe in \(recordings), and sent at the next mount")
+  }
+}
+
+/// Progress in the last line of a mount's terminal, while something waits. Used on the uploader thread.
+struct ForegroundProgress {
+  private var display: ProgressDisplay
+  private var next = 0.0
+
+  /// Seconds between two drawings; with very many recordings more, so that looking takes a twentieth of the time.
+  private static let secondsMin = 1.0
+
+  /// nil without a terminal.
+  init?() {
+    guard let display = ProgressDisplay(on: 1) else { return nil }
+    self.display = display
+  }
+
+  mutating func turned(_ overall: () -> OverallStatus) {
+    let start = MonotonicSeconds.now()
+    guard start >= next else { return }
+    display.show(overall())
+    let end = MonotonicSeconds.now()
+    next = end + max(Self.secondsMin, 20 * (end - start))
   }
 }

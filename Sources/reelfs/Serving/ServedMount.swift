@@ -94,7 +94,8 @@ struct ServedMount {
     var children = [
       ChildProcess(
         name: "worker", role: .worker,
-        arguments: ["worker"] + flags + (receiverPort > 0 ? ["--receiver-port", String(receiverPort)] : []),
+        // The port first: after a `--` of the user's, everything is a place.
+        arguments: ["worker"] + (receiverPort > 0 ? ["--receiver-port", String(receiverPort)] : []) + flags,
         policy: .worker)
     ]
     if case .embedded(let data) = configuration.destination {

@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import RecordingFS
 import Spool
+import SyncStatus
 import SystemPackage
 import UploadCore
 import UploadProtocol
@@ -77,13 +78,16 @@ final class Uploader: Sendable {
   func isAlive() -> Bool { destinations.map { $0.isAlive() }.allSatisfy { $0 } }
 
   /// Ends what is in flight and leaves a journal that says everything a next start needs.
-  func stop() {
+  /// - Returns: the mount as it was left.
+  func stop() -> OverallStatus {
     digests.stop()
     spool.settleAll()
     destinations.forEach { $0.stop() }
     destinations.forEach { $0.waitUntilEnded() }
+    let left = reader.overall()
     spool.stop()
     spool.journal.close(isSynced: spool.synchronize())
+    return left
   }
 
   // MARK: On the uploaders' threads
@@ -106,9 +110,14 @@ final class Uploader: Sendable {
     // A thousand at a start; the rest at the next.
     for session in (try? spool.journal.withoutSHA256(max: 1_000)) ?? [] { digests.add(synced: session) }
     let first = destinations[0]
+    var foreground = ForegroundProgress()
     try first.upload(
       spool, spool.journal, SpoolInbox(spool: spool, controls: first.controls, restored: restored), publisher(first),
-      onListed: { [spool] in spool.learn($0, $1) }, afterTurn: { [spool] in spool.journal.checkpointIfLarge() })
+      onListed: { [spool] in spool.learn($0, $1) },
+      afterTurn: {
+        spool.journal.checkpointIfLarge()
+        foreground?.turned { reader.overall() }
+      })
   }
 
   /// What an uploader says, as people are told of it.

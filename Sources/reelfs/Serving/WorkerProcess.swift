@@ -45,7 +45,9 @@ struct WorkerProcess {
     _ = fileSystem.restoreHandles()
     uploader.start()
     let code = try Worker.serve(session, mountpoint: configuration.mountpoint, isAlive: { uploader.isAlive() })
-    uploader.stop()
+    let left = uploader.stop()
+    // A successor goes on at once: nothing to be told.
+    if code != Worker.restartExitCode { Notices.tellEnd(left, recordings: state.recordings.string) }
     return code
   }
 }

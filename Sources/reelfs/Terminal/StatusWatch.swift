@@ -1,21 +1,22 @@
 import Glibc
 import SyncStatus
-import UploadProtocol
 
-/// `reelfs status --watch`.
+/// `reelfs status --watch`: draws on a terminal until the person quits; elsewhere writes a line a second.
 struct StatusWatch {
   let places: [MountPlace]
 
   /// Seconds between two looks.
   static let interval = 1.0
+  /// Seconds after which a signal or another size of the window is seen at the latest.
+  private static let attention = 0.25
 
-  /// Until the person quits (terminal), or until there is nothing left to wait for (no terminal).
   /// - Returns: the exit code for the last status seen.
   func run() throws -> ReelfsExit {
-    isatty(STDOUT_FILENO) == 1 ? try draw() : try lines()
+    let terminal = Terminal.current()
+    return terminal.canDraw ? try draw() : try lines()
   }
 
-  /// A line a second for logs and pipes, until all is synced or only failed recordings are left.
+  /// For logs, pipes and dumb terminals, until all is synced or only failed recordings are left.
   private func lines() throws -> ReelfsExit {
     while true {
       let report = try StatusReport(places: places)
@@ -30,66 +31,72 @@ struct StatusWatch {
   }
 
   private func draw() throws -> ReelfsExit {
-    // Order matters: the signals are let through only after the terminal has been put back.
-    let signals = DeferredSignals()
-    let keyboard = KeyboardInput()
-    var meters = places.map { _ in PaceMeter() }
-    var message = "p pause   r resume   t retry   q quit"
-    Terminal.write("\u{1B}[2J", to: STDOUT_FILENO)
-    while true {
-      let report = try StatusReport(places: places)
-      for index in meters.indices { meters[index].add(report.parts[index].snapshot) }
-      show(report, meters, message)
-      let end = MonotonicSeconds.now() + Self.interval
-      while MonotonicSeconds.now() < end {
-        if signals.isPending { return report.exit }
-        // A quarter of a second at most, so that a signal is seen soon.
-        let left = min(0.25, end - MonotonicSeconds.now())
-        guard let keyboard else {
-          MonotonicSeconds.sleep(left)
-          continue
-        }
-        guard let key = keyboard.key(within: left) else { continue }
-        if key == "q" { return report.exit }
-        guard let answer = act(on: key) else { continue }
-        message = answer
-        break
-      }
-    }
-  }
-
-  /// Carries out a key.
-  /// - Returns: what to show in the last line; nil for a key without meaning.
-  private func act(on key: Character) -> String? {
-    let done: String
-    let request: (ControlTarget) -> ControlRequest
-    switch key {
-    case "p": (request, done) = (ControlRequest.pause, "paused (r resumes)")
-    case "r": (request, done) = (ControlRequest.resume, "uploading again")
-    case "t": (request, done) = ({ .processUploads($0, force: false) }, "trying again now")
-    default: return nil
-    }
+    var model = WatchModel(places: places)
+    // A mount that does not answer at the start is a wrong call, not a state to be watched.
+    for (part, place) in places.enumerated() { model.add(try place.snapshot(), to: part) }
     do {
-      for place in places { try place.root.send(request(place.target)) }
-      return done
-    } catch {
-      return "\(error)"
+      // Order matters: signals take effect only after keyboard and screen have been put back.
+      let signals = DeferredSignals()
+      let keyboard = KeyboardInput()
+      Terminal.write(Screen.enter, to: STDOUT_FILENO)
+      defer { Terminal.write(Screen.leave, to: STDOUT_FILENO) }
+      watch(&model, keyboard, signals)
+    }
+    for line in model.farewell { Terminal.say(line) }
+    return ReelfsExit(for: model.worst)
+  }
+
+  private func watch(_ model: inout WatchModel, _ keyboard: KeyboardInput?, _ signals: borrowing DeferredSignals) {
+    var screen = Screen()
+    while true {
+      for (part, place) in places.enumerated() {
+        do throws(CommandFailure) { model.add(try place.snapshot(), to: part) } catch {
+          model.add(trouble: error.message, to: part)
+        }
+      }
+      let end = MonotonicSeconds.now() + Self.interval
+      repeat {
+        show(&model, &screen)
+        let left = max(0, min(Self.attention, end - MonotonicSeconds.now()))
+        if keyboard == nil { MonotonicSeconds.sleep(left) }
+        for key in keyboard?.keys(within: left) ?? [] {
+          switch model.press(key) {
+          case .none: break
+          case .quit: return
+          case .suspend: suspend(keyboard, &screen)
+          case .send(let requests): model.message = send(requests) ?? model.message
+          }
+        }
+        if signals.isPending { return }
+      } while MonotonicSeconds.now() < end
     }
   }
 
-  /// Overwrites the screen line by line instead of clearing it, so that nothing flickers.
-  private func show(_ report: StatusReport, _ meters: [PaceMeter], _ message: String) {
+  private func show(_ model: inout WatchModel, _ screen: inout Screen) {
     let terminal = Terminal.current()
-    let rows = max(4, terminal.rows ?? 24)
-    let table = StatusTable(
-      width: terminal.columns, usesColour: terminal.usesColour, rowsMax: max(1, rows / report.parts.count - 6))
-    var lines: [String] = []
-    for (part, meter) in zip(report.parts, meters) {
-      if !lines.isEmpty { lines.append("") }
-      let paces = meter.paces(part.snapshot.recordings)
-      lines += table.lines(part.snapshot.overall, part.snapshot.recordings, title: part.place.title, paces: paces)
+    let (columns, rows) = (terminal.columns ?? 80, terminal.rows ?? 24)
+    let lines = model.lines(columns: columns, rows: rows, usesColour: terminal.usesColour)
+    let change = screen.change(to: lines, columns: columns, rows: rows)
+    if !change.isEmpty { Terminal.write(change, to: STDOUT_FILENO) }
+  }
+
+  /// - Returns: what went wrong.
+  private func send(_ requests: [WatchModel.Request]) -> String? {
+    do throws(CommandFailure) {
+      for request in requests { try places[request.part].root.send(request.request) }
+      return nil
+    } catch {
+      return error.message
     }
-    let shown = lines.prefix(rows - 2) + ["", DisplayWidth.cut(message, to: terminal.columns ?? 80)]
-    Terminal.write("\u{1B}[H" + shown.joined(separator: "\u{1B}[K\r\n") + "\u{1B}[K\u{1B}[J", to: STDOUT_FILENO)
+  }
+
+  /// Ctrl-Z: the shell gets its terminal as it was, and the table comes back with `fg`.
+  private func suspend(_ keyboard: KeyboardInput?, _ screen: inout Screen) {
+    Terminal.write(Screen.leave, to: STDOUT_FILENO)
+    keyboard?.restore()
+    kill(0, SIGSTOP)
+    keyboard?.resume()
+    Terminal.write(Screen.enter, to: STDOUT_FILENO)
+    screen.forget()
   }
 }

@@ -18,7 +18,7 @@ struct ReelfsCommand: AsyncParsableCommand {
       MountCommand.self, WorkerCommand.self, PageServerCommand.self,
       StatusCommand.self, FlushCommand.self, PauseCommand.self, ResumeCommand.self, RetryCommand.self,
       PriorityCommand.self, LimitCommand.self, EvictCommand.self, VerifyCommand.self,
-      RestartCommand.self, UnmountCommand.self, WebCommand.self, DoctorCommand.self,
+      RestartCommand.self, UnmountCommand.self, WebCommand.self, DoctorCommand.self, DebugBundleCommand.self,
       ReceiveCommand.self
     ])
 

@@ -28,7 +28,7 @@ struct ProgramTests {
       ["fly"], ["status", "--bogus"], ["status", "--json", "--watch"], ["limit", "fast"], ["priority", "top", "x"],
       ["flush", "--timeout", "5"], ["flush", "--wait", "--timeout", "soon"], ["unmount"],
       ["receive", "--listen", "8090"],
-      ["receive", "--tls-cert", "x"], ["receive", "--token-file", "/does/not/exist"], ["doctor", "ftp://x"],
+      ["receive", "--tls-cert", "x"], ["receive", "--token-file", "/does/not/exist"],
       ["status", "/"], ["unmount", "/does/not/exist"]
     ])
   func usage(arguments: [String]) throws {
@@ -41,7 +41,7 @@ struct ProgramTests {
   @Test(
     "help and version are answers, not errors; every command has examples",
     arguments: [
-      "status", "flush", "pause", "resume", "retry", "priority", "limit", "restart", "unmount", "receive", "doctor"
+      "status", "flush", "pause", "resume", "retry", "priority", "limit", "restart", "unmount", "receive", "doctor", "debug-bundle"
     ])
   func help(command: String) throws {
     let (code, out, err) = try run([command, "--help"])

@@ -1,66 +1,76 @@
+import CurlTransport
 import Glibc
 import SyncStatus
+import UploadCore
+import UploadProtocol
 
-/// Whether the destination answers, takes the token, and agrees about the time.
+/// Whether the destination answers, takes the token, and agrees about the time. Stores nothing.
 package enum DestinationChecks {
   /// More difference than this makes signed requests and ages of recordings wrong.
   private static let skewSecondsMax = 60.0
+  /// A destination that says nothing for so long is as good as away.
+  private static let patience = Span.seconds(5)
+  private static let subject = "destination"
 
-  static func all(_ address: ReceiverAddress, token: String?) -> [Finding] {
-    let subject = "destination"
+  /// - Parameter caFile: as of `--ca-file`.
+  package static func all(_ address: ReceiverAddress, token: String?, caFile: String?) -> [Finding] {
+    let requests: BlockingRequests
+    do throws(DestinationError) {
+      requests = BlockingRequests(
+        destination: try ChunkDestination(
+          baseURL: address.description, device: "doctor", writer: "doctor", token: token, caFile: caFile),
+        clock: SystemClock(), stallTimeout: patience)
+    } catch {
+      return [Finding(.bad, subject, "\(error)", mend: "correct the address")]
+    }
     let asked = WallClock.now()
-    let request = address.isSecure ? nil : healthRequest(address, token)
-    switch TCPProbe.exchange(host: address.host, port: address.port, send: request) {
-    case .failure(let failure):
-      return [Finding(.bad, subject, "\(address): \(failure.message)", mend: failure.mend)]
-    case .success where address.isSecure:
-      return [
-        Finding(
-          .warn, subject, "\(address) takes connections; its TLS certificate is not checked here",
-          mend: "curl \(address)/healthz shows whether the certificate is trusted")
-      ]
-    case .success(let answer):
-      return answered(address, answer, now: (asked + WallClock.now()) / 2)
+    do throws(FetchError) {
+      let answer = try requests.get(Routes.health)
+      var findings = answered(address, status: answer.status, date: answer.date, now: (asked + WallClock.now()) / 2)
+      // /healthz is open to those without a token; anything else is not.
+      if token == nil, answer.status == 200, try requests.get(Routes.recordings).status == 401 {
+        findings[0] = Finding(.bad, subject, "\(address) wants a token", mend: "give its token in a file: --token-file FILE")
+      }
+      return findings
+    } catch {
+      return [Finding(.bad, subject, "\(address): \(error)", mend: mend(error.description, address))]
     }
   }
 
-  private static func healthRequest(_ address: ReceiverAddress, _ token: String?) -> String {
-    let host = (address.host.contains(":") ? "[\(address.host)]" : address.host) + ":\(address.port)"
-    var lines = ["GET \(address.basePath)/healthz HTTP/1.1", "Host: \(host)", "Connection: close"]
-    if let token { lines.append("Authorization: Bearer \(token)") }
-    return lines.joined(separator: "\r\n") + "\r\n\r\n"
-  }
-
-  /// What the head of an HTTP answer tells.
-  package static func answered(_ address: ReceiverAddress, _ answer: [UInt8], now: Double) -> [Finding] {
-    let head = String(decoding: answer, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)
-    let words = (head.first ?? "").split(separator: " ")
-    guard words.count >= 2, words[0].hasPrefix("HTTP/1."), let status = Int(words[1]) else {
-      return [
-        Finding(
-          .bad, "destination", "\(address) does not speak HTTP", mend: "is another program on this port? try https://")
-      ]
-    }
+  /// What status and Date header of an answer tell.
+  package static func answered(
+    _ address: ReceiverAddress, status: Int, date: String?, now: Double
+  ) -> [Finding] {
     var findings = [reading(of: status, address)]
-    let date = head.dropFirst().prefix { !$0.isEmpty }.first { $0.lowercased().hasPrefix("date:") }
-    if let date, let there = HTTPDate.seconds(of: String(date.dropFirst(5))) { findings.append(clock(now - there)) }
+    if let date, let there = HTTPDate.seconds(of: date) { findings.append(clock(now - there)) }
     return findings
   }
 
   private static func reading(of status: Int, _ address: ReceiverAddress) -> Finding {
     switch status {
-    case 200: Finding(.ok, "destination", "\(address) is there")
+    case 200: Finding(.ok, subject, "\(address) is there")
     case 401, 403:
-      Finding(.bad, "destination", "\(address) refuses the token (\(status))", mend: "correct --token-file")
+      Finding(.bad, subject, "\(address) refuses the token (\(status))", mend: "correct --token-file")
     case 404:
       Finding(
-        .bad, "destination", "\(address) is a web server, but no receiver (404)",
+        .bad, subject, "\(address) is a web server, but no receiver (404)",
         mend: "correct the address, also the path below which a proxy offers the receiver")
     default:
-      Finding(
-        .bad, "destination", "\(address) answers \(status) to /healthz", mend: "look into the receiver's or proxy's log"
-      )
+      Finding(.bad, subject, "\(address) answers \(status) to /healthz", mend: "look into the receiver's or proxy's log")
     }
+  }
+
+  /// - Parameter words: libcurl's, of why there was no answer.
+  private static func mend(_ words: String, _ address: ReceiverAddress) -> String {
+    let words = words.lowercased()
+    if words.contains("certificate") || words.contains("ssl") || words.contains("tls") {
+      return "trust the authority that signed it with --ca-file, or have it renewed; is it http:// instead?"
+    }
+    if words.contains("resolve") { return "correct the name, or look at the network and its name server" }
+    if words.contains("http/0.9") || words.contains("empty reply") || words.contains("no byte moved") {
+      return "is another program on port \(address.port)? try https://, and look into the receiver's log"
+    }
+    return "is the receiver running there (reelfs receive), and does a firewall let port \(address.port) through?"
   }
 
   private static func clock(_ ahead: Double) -> Finding {

@@ -1,0 +1,71 @@
+import CurlTransport
+import Foundation
+import Glibc
+import SyncStatus
+
+/// What the machine is, in the words of its own tools.
+enum SystemFacts {
+  static func versions() -> String {
+    var lines = ["reelfs: \(ReelfsVersion.text)"]
+    var name = utsname()
+    if uname(&name) == 0 {
+      let words = [name.sysname, name.release, name.version, name.machine].map { field in
+        withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      }
+      lines.append("kernel: " + words.joined(separator: " "))
+    }
+    lines.append("libcurl: " + CurlGlobal.version)
+    lines.append("user: \(geteuid())")
+    lines.append("fusermount3: " + (output(of: ["fusermount3", "-V"]) ?? "missing\n").trimmingCharacters(in: .newlines))
+    let release = (try? SystemFiles.read("/etc/os-release", bytesMax: 1 << 16)) ?? []
+    return lines.joined(separator: "\n") + "\n\n" + String(decoding: release, as: UTF8.self)
+  }
+
+  /// Only what FUSE or a disk has to do with it: container mounts and the like are nobody's business.
+  static func mounts() -> String {
+    guard let bytes = try? SystemFiles.read("/proc/self/mountinfo", bytesMax: 32 << 20) else { return "cannot be read\n" }
+    let wanted = ["fuse", "ext", "xfs", "btrfs", "zfs", "nfs", "cifs", "smb", "tmpfs", "overlay", "f2fs", "vfat", "exfat"]
+    let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n").filter { line in
+      guard let type = line.components(separatedBy: " - ").last else { return false }
+      return wanted.contains { type.hasPrefix($0) }
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  static func space(_ folder: String) -> String {
+    var facts = statvfs()
+    guard statvfs(folder, &facts) == 0 else { return "\(folder): \(String(cString: strerror(errno)))\n" }
+    return """
+      \(folder)
+      bytes: \(UInt64(facts.f_blocks) &* UInt64(facts.f_frsize))
+      bytes_free: \(UInt64(facts.f_bavail) &* UInt64(facts.f_frsize))
+      files: \(facts.f_files)
+      files_free: \(facts.f_favail)
+
+      """
+  }
+
+  /// What services said; a mount that was started by hand says it on its terminal.
+  static func log(lines: String) -> String {
+    let parts = [["--unit", "reelfs*"], ["--user-unit", "reelfs*"]].compactMap {
+      output(of: ["journalctl", "--quiet", "--no-pager", "--output", "short-iso", "--lines", lines] + $0)
+    }
+    let text = parts.joined()
+    return text.isEmpty ? "nothing in the system's log, or it may not be read\n" : text
+  }
+
+  /// Standard output of a program; nil when there is no such program.
+  static func output(of words: [String]) -> String? {
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = words
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = FileHandle.nullDevice
+    process.standardInput = FileHandle.nullDevice
+    guard (try? process.run()) != nil else { return nil }
+    let bytes = (try? pipe.fileHandleForReading.readToEnd()) ?? nil
+    process.waitUntilExit()
+    return process.terminationStatus == 127 ? nil : String(decoding: bytes ?? Data(), as: UTF8.self)
+  }
+}

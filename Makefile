@@ -5,9 +5,11 @@
 
 BUILD  := .build/release
 REELFS := $(BUILD)/reelfs
+PREFIX := /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test test-conformance test-peers test-browser simulate mutations torture tsan asan bench clean
+.PHONY: help setup build run test test-conformance test-peers test-browser simulate mutations torture tsan asan bench
+.PHONY: docs install uninstall deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -66,5 +68,17 @@ bench:  ## measure beside passthrough_ll and rclone, and under a million queued 
 	REELFS=$(REELFS) python3 Tests/Bench/bench.py
 	REELFS=$(REELFS) python3 Tests/Bench/backlog.py
 
+docs:  ## draw docs/CONFIGURATION.md from the program's help
+	mount-scripts/pages.py configuration $(REELFS) >docs/CONFIGURATION.md
+
+install:  ## what was built, with pages, completions, units and mount helper: PREFIX=/usr/local DESTDIR=
+	REELFS=$(REELFS) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) mount-scripts/install.sh
+
+uninstall:  ## remove what install installed; recordings and state stay
+	PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) mount-scripts/install.sh --remove
+
+deb:  ## a Debian package for machines without Swift, in .build-deb
+	mount-scripts/make-deb.sh
+
 clean:  ## remove what was built; recordings and state stay
-	rm -rf .build .build-tsan .build-asan
+	rm -rf .build .build-tsan .build-asan .build-deb

@@ -32,7 +32,10 @@ struct Doctor {
 
   mutating func take(_ record: MountRecord) {
     stateDirectory = record.stateDirectory
-    destination = record.destination
+    s3Endpoint = s3Endpoint ?? Environment.variables([Setting.s3Endpoint.variable]).values.first
+    // A mount does not tell its endpoint: without it a store of somebody else's would be asked.
+    let isKnown = !record.destination.hasPrefix("s3://") || s3Endpoint != nil
+    destination = isKnown ? record.destination : nil
     tokenFile = tokenFile ?? record.tokenFile
     caFile = caFile ?? record.caFile
   }

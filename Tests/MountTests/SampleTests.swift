@@ -75,6 +75,8 @@ struct SampleTests {
     try Files.write(world.path("take1.mkv"), noise(3 * mebibyte / 2))
     try Files.write(world.path("interview.wav"), noise(mebibyte, seed: 7))
     try world.waitUntilSynced("take1.mkv", "interview.wav")
+    // Computed in the background after that.
+    try eventually("the digest is known") { world.attribute("sha256", of: "take1.mkv") != nil }
     switch scene {
     case "synced", "pausing": break
     case "receiver gone":
@@ -88,6 +90,7 @@ struct SampleTests {
   private static func masked(_ line: String, _ world: World) -> String {
     var line = line.replacing(world.mountpoint, with: "/home/me/Recordings").replacing(world.folder, with: "/home/me")
     line = line.replacing(/sess_[0-9a-f]{16}/, with: "sess_X").replacing(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/, with: "TIME")
+    line = line.replacing(/[0-9a-f]{64}/, with: "SHA256")
     line = line.replacing(/127\.0\.0\.1:\d+/, with: "127.0.0.1:PORT").replacing(/lag_seconds: [\d.]+/, with: "lag_seconds: N")
     while line.last == " " { line.removeLast() }
     return line

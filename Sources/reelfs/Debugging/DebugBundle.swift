@@ -42,10 +42,20 @@ struct DebugBundle {
     """
   }
 
-  /// Recordings that were renamed or deleted since are in the log by names that no status knows any more.
-  private static func withoutNames(_ log: String, _ includesNames: Bool) -> String {
+  /// Recordings that were renamed or deleted since are in the log by names that no status knows any more: only lines are
+  /// kept that begin like sentences without one.
+  static func withoutNames(_ log: String, _ includesNames: Bool) -> String {
     guard !includesNames else { return log }
-    return log.replacing(/(✓ SYNCED |✔ |uploading )[^\n]*/) { "\($0.output.1)(name)" }
+    let kept = [
+      "recording folder ", "receiving on ", "unmounted. ", "the worker ", "the receiver ", "the journal ", "the uploader ", "connection ",
+      "⏸ ", "uploads go on", "this kernel ", "going on with ", "detach", "recovered ", "reelfs: ",
+    ]
+    let lines = log.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
+      guard let start = line.range(of: "]: "), !line[..<start.lowerBound].contains(" systemd[") else { return line }
+      let message = line[start.upperBound...]
+      return kept.contains { message.hasPrefix($0) } ? line : line[..<start.upperBound] + "(left out: it may name a recording)"
+    }
+    return lines.joined(separator: "\n")
   }
 
   private func doctor() -> String {

@@ -1,3 +1,4 @@
+import Glibc
 import RecordingFS
 import SyncStatus
 import UploadCore
@@ -49,7 +50,8 @@ struct ForegroundProgress {
   mutating func turned(_ overall: () -> OverallStatus) {
     let start = MonotonicSeconds.now()
     guard start >= next else { return }
-    display.show(overall())
+    // Behind a shell's prompt it would be in the way.
+    if Terminal.isInForeground(getppid()) { display.show(overall()) }
     let end = MonotonicSeconds.now()
     next = end + max(Self.secondsMin, 20 * (end - start))
   }

@@ -49,6 +49,14 @@ package struct Terminal: Sendable, Equatable {
     isatty(descriptor) == 1 && Environment.variables(["TERM"])["TERM"] != "dumb"
   }
 
+  /// Whether the terminal's keys go to this process now: it was not started with `&`, nor sent to the background.
+  static func isInForeground(_ process: pid_t) -> Bool {
+    let text = (try? SystemFiles.read("/proc/\(process)/stat", bytesMax: 4_096)).map { String(decoding: $0, as: UTF8.self) }
+    // After the name, which may hold anything: state, parent, group, session, terminal, the terminal's group.
+    let fields = text?.components(after: ")").split(separator: " ") ?? []
+    return fields.count > 5 && fields[2] == fields[5]
+  }
+
   // MARK: Writing
 
   /// Begins the present line anew, empty.
@@ -85,6 +93,13 @@ package struct Terminal: Sendable, Equatable {
       }
       bytes = bytes.dropFirst(count)
     }
+  }
+}
+
+extension String {
+  /// What follows the last `mark`; empty without one.
+  fileprivate func components(after mark: Character) -> Substring {
+    lastIndex(of: mark).map { self[index(after: $0)...] } ?? ""
   }
 }
 

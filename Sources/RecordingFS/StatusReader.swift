@@ -63,7 +63,7 @@ public struct StatusReader: Sendable {
   /// Where the chunks of a recording are; nil when there is no such session.
   func chunkMap(of session: SessionID) -> [UInt8]? {
     guard spool.knownRecording(session) != nil || ((try? spool.journal.session(session)) ?? nil) != nil else { return nil }
-    let sending = Set(board.summary.sending.lazy.filter { $0.session == session }.map(\.index))
+    let sending = Set(summaries.flatMap(\.sending).filter { $0.session == session }.map(\.index))
     var map = ChunkMap(chunksTotal: chunkCount(of: session))
     // A journal that cannot be read leaves all open: never more than is safe.
     try? spool.journal.eachChunk(of: session) { index, place in

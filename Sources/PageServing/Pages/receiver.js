@@ -15,6 +15,7 @@ function askForToken() {
   token = null;
   byId("main").hidden = true;
   byId("sign-in").hidden = false;
+  setText(byId("connection").querySelector("[data-part=word]"), "locked");
   byId("token").focus();
 }
 

@@ -68,7 +68,11 @@ struct ReceiverPageTests {
       #expect(try await uploader.put([1], as: 0, in: "sess_a", headers: ["Origin": "http://evil.example"]).status == 403)
       // tus answers pages of other programs on this machine.
       let tus = try await uploader.send(
-        .post, "/files/", ["Tus-Resumable": "1.0.0", "Upload-Length": "1", "Origin": "http://localhost:3000"])
+        .post, "/files/",
+        [
+          "Tus-Resumable": "1.0.0", "Upload-Length": "1", "Origin": "http://localhost:3000",
+          "Content-Type": Uploader.tusType,
+        ], body: [1])
       #expect(tus.status == 201)
     }
   }

@@ -284,7 +284,9 @@ class Details {
       ["Behind", item.lag_seconds >= 1 ? duration(item.lag_seconds) : null],
       ["Last stored", item.last_synced_at ? clock(new Date(item.last_synced_at)) : null],
       ["Session", item.session],
-      ["Destination", item.destination],
+      ...(item.destinations
+        ? item.destinations.map((share) => [share.destination, `${share.badge}, ${bytes(share.bytes_synced)} stored${share.error ? `: ${share.error}` : ""}`])
+        : [["Destination", item.destination]]),
       ["SHA-256", item.sha256],
     ].filter(([, value]) => value);
     const text = JSON.stringify(facts);
@@ -337,7 +339,8 @@ class Details {
   }
 
   showLegend(chunks, perCell) {
-    const text = JSON.stringify([chunks, perCell]);
+    const first = this.row.item.destinations?.[0]?.destination;
+    const text = JSON.stringify([chunks, perCell, first]);
     if (text === this.legendText) return;
     this.legendText = text;
     const entries = places.filter(([, name]) => chunks[name] > 0).map(([, name, words, shape]) => {
@@ -352,10 +355,13 @@ class Details {
       entry.append(svg, `${chunks[name].toLocaleString()} ${words}`);
       return entry;
     });
-    if (perCell > 1) {
+    const remarks = [
+      perCell > 1 ? `one cell is ${perCell.toLocaleString()} chunks, drawn as the least safe of them` : null,
+      first ? `as stored at ${first}, the first destination` : null,
+    ].filter(Boolean);
+    for (const remark of remarks) {
       const entry = document.createElement("li");
-      entry.textContent = `one cell is ${perCell.toLocaleString()} chunks, drawn as the least safe of them`;
-      entry.className = "soft";
+      entry.textContent = remark;
       entries.push(entry);
     }
     this.parts.legend.replaceChildren(...entries);

@@ -2,7 +2,7 @@ public import UploadCore
 public import UploadProtocol
 internal import GRDB
 
-/// Where a chunk is, as far as the journal knows.
+/// Where a chunk is, as far as the journal knows. Stored and evicted: every destination has it.
 public enum ChunkPlace: Sendable {
   case open, sealed, stored, evicted
 }
@@ -13,7 +13,7 @@ extension Journal {
   public func eachChunk(of session: SessionID, _ body: (_ index: Int, _ place: ChunkPlace) -> Void) throws(JournalError) {
     try read { db in
       let rows = try Row.fetchCursor(
-        db.cachedStatement(sql: "SELECT idx, state FROM chunks WHERE session = ? ORDER BY idx"),
+        db.cachedStatement(sql: "SELECT c.idx, \(stateEverywhere) FROM chunks c WHERE c.session = ? ORDER BY c.idx"),
         arguments: [session.number])
       while let row = try rows.next() {
         let place: ChunkPlace =

@@ -44,11 +44,12 @@ extension Journal {
           WHERE c.state = 1 AND c.at > (SELECT MAX(at) FROM chunks WHERE state = 1) - ?
           """, arguments: [writeBackSeconds])
       // What is sealed may have other bytes now than were sent of it in part: an append that went half way must not go on
-      // with them. (The chunk protocol compares digests.)
+      // with them. (The chunk protocol compares digests.) Where some destination has the chunk, its receipt decides.
       try db.execute(
         sql: """
           UPDATE chunks SET version = version + 1
           WHERE state = 1 AND session IN (SELECT session FROM remote_facts UNION SELECT session FROM remote_copies)
+            AND NOT EXISTS (SELECT 1 FROM chunk_copies k WHERE k.session = chunks.session AND k.idx = chunks.idx)
           """)
       // The cut may have taken receipts of later versions: what the destination has now is known when it confirms the whole.
       try db.execute(

@@ -78,6 +78,16 @@ extension Journal {
       """
   }
 
+  /// SQL: the state of chunk `c`, which counts as sealed while a further destination in use lacks it.
+  var stateEverywhere: String {
+    let count = copiesInUse.withLock { $0.count }
+    guard count > 0 else { return "c.state" }
+    return """
+      CASE WHEN c.state >= 2 AND (SELECT COUNT(*) FROM chunk_copies k
+        WHERE k.session = c.session AND k.idx = c.idx AND k.destination IN \(copyList)) < \(count) THEN 1 ELSE c.state END
+      """
+  }
+
   /// SQL, to follow another condition: every further destination in use has the chunk `c` for good, so that its bytes here are
   /// not needed for it. One that does not give single chunks back (S3, tus) may yet ask for them until it has the whole.
   var isCopiedForGood: String {

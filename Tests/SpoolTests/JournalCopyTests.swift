@@ -205,6 +205,20 @@ struct JournalCopyTests {
     }
   }
 
+  @Test("a chunk counts as stored, in the map of chunks too, when every destination has it")
+  func places() throws {
+    try withCopies { journal, copies in
+      func places() throws -> [Int] {
+        var indexes: [Int] = []
+        try journal.eachChunk(of: Self.session) { if $1 == .stored { indexes.append($0) } }
+        return indexes
+      }
+      try journal.record(stored(0, 1))
+      try copies[0].record(stored(1, 2))
+      #expect(try places() == [1])
+    }
+  }
+
   @Test("a destination that comes later is sent everything, evicted chunks too; one that is left out does not count")
   func changingDestinations() throws {
     try withCopies([.stored]) { journal, _ in

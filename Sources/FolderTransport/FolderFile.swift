@@ -72,6 +72,11 @@ enum FolderFile {
     guard Glibc.rename(text(from), text(to)) == 0 else { throw FolderError("renaming \(shown(from))") }
   }
 
+  /// No error when there is none.
+  static func remove(_ path: [UInt8]) throws(FolderError) {
+    guard unlink(text(path)) == 0 || errno == ENOENT else { throw FolderError("removing \(shown(path))") }
+  }
+
   /// Replaces `path` by `bytes`, durably.
   static func replace(_ path: [UInt8], _ bytes: [UInt8]) throws(FolderError) {
     let new = path + Array(".new".utf8)

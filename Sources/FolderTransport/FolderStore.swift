@@ -92,7 +92,45 @@ package struct FolderStore: Sendable {
     try FolderFile.replace(own("sessions/\(session)"), place.record)
   }
 
+  // MARK: Names. A file is renamed first and noted after; a crash in between must not lose track of it.
+
+  private func intentFile(_ session: SessionID) -> [UInt8] { own("sessions/\(session).intent") }
+
+  /// Says, durably, that `source` is about to be renamed to where `place` has its bytes.
+  private func intend(_ source: [UInt8], _ place: Place, _ session: SessionID) throws(FolderError) {
+    try FolderFile.replace(intentFile(session), source + [0] + place.record)
+  }
+
+  /// Does what was intended.
+  private func rename(_ source: [UInt8], to place: Place, of session: SessionID) throws(FolderError) {
+    let target = absolute(place.partial ?? place.path)
+    try FolderFile.rename(absolute(source), target)
+    try FolderFile.syncFolder(of: target)
+    try note(place, of: session)
+    try FolderFile.remove(intentFile(session))
+  }
+
+  /// Finds out how far a crash let the last intent come: its file is at one of the two names.
+  private func settle(_ session: SessionID) throws(FolderError) {
+    guard let record = try FolderFile.contents(intentFile(session), bytesMax: Self.recordBytesMax) else { return }
+    if let end = record.firstIndex(of: 0), let place = Place(Array(record[(end + 1)...])) {
+      let source = Array(record[..<end])
+      if !FolderFile.exists(absolute(source)) {
+        if FolderFile.exists(absolute(place.partial ?? place.path)) { try note(place, of: session) }
+      } else if source == copyName(of: place.path, session) {
+        try FolderFile.remove(absolute(source))
+      }
+    }
+    try FolderFile.remove(intentFile(session))
+  }
+
+  /// Where a partial file is made, beside where it will lie: nobody else has this name.
+  private func copyName(of path: [UInt8], _ session: SessionID) -> [UInt8] {
+    Array(path[..<((path.lastIndex(of: UInt8(ascii: "/")) ?? -1) + 1)]) + Array("\(session).copy".utf8)
+  }
+
   func announce(_ session: SessionID, _ facts: SessionFacts) throws(FolderError) -> TransferOutcome {
+    try settle(session)
     guard !facts.path.starts(with: Array(".reelfs/".utf8)) else {
       return .rejected("the folder .reelfs of the destination is its own; give the recording another name")
     }
@@ -103,23 +141,23 @@ package struct FolderStore: Sendable {
   private func move(_ session: SessionID, _ facts: SessionFacts) throws(FolderError) -> TransferOutcome {
     let path = absolute(facts.path)
     try FolderFile.makeFolders(to: path, below: root)
-    guard var place = try place(of: session) else {
-      let partial = freePartial(facts.path, session)
-      close(try FolderFile.open(absolute(partial), O_RDWR | O_CREAT))
-      try note(Place(path: facts.path, partial: partial), of: session)
+    guard let old = try place(of: session) else {
+      let place = Place(path: facts.path, partial: freePartial(facts.path, session))
+      let copy = copyName(of: facts.path, session)
+      try intend(copy, place, session)
+      close(try FolderFile.open(absolute(copy), O_RDWR | O_CREAT | O_TRUNC))
+      try rename(copy, to: place, of: session)
       return .announced(facts)
     }
-    guard place.path != facts.path else { return .announced(facts) }
-    let old = place
-    place.path = facts.path
-    if let partial = old.partial {
-      place.partial = freePartial(facts.path, session)
-      if FolderFile.exists(absolute(partial)) { try FolderFile.rename(absolute(partial), absolute(place.partial ?? partial)) }
-    } else if FolderFile.exists(absolute(old.path)) {
-      try FolderFile.rename(absolute(old.path), path)
-      try FolderFile.syncFolder(of: path)
+    guard old.path != facts.path else { return .announced(facts) }
+    let place = Place(path: facts.path, partial: old.partial == nil ? nil : freePartial(facts.path, session))
+    let source = old.partial ?? old.path
+    guard FolderFile.exists(absolute(source)) else {
+      try note(place, of: session)
+      return .announced(facts)
     }
-    try note(place, of: session)
+    try intend(source, place, session)
+    try rename(source, to: place, of: session)
     return .announced(facts)
   }
 
@@ -149,30 +187,28 @@ package struct FolderStore: Sendable {
 
   /// A whole recording changes: it grows on as a partial copy, and the whole one stays until that is whole.
   private func reopen(_ place: Place, of session: SessionID, moved: () -> Void) throws(FolderError) -> Place {
-    var place = place
-    let partial = freePartial(place.path, session)
-    let (from, to) = (absolute(place.path), absolute(partial))
-    if FolderFile.exists(from) {
-      let source = try FolderFile.open(from, O_RDONLY)
-      defer { close(source) }
-      let target = try FolderFile.open(to, O_RDWR | O_CREAT | O_TRUNC)
-      defer { close(target) }
-      var offset: Int64 = 0
-      while case let bytes = try FolderFile.read(source, at: offset, count: ChunkLayout.chunkBytes, from), !bytes.isEmpty {
-        try FolderFile.write(bytes, to: target, at: offset, to)
-        offset += Int64(bytes.count)
-        moved()
-      }
-      try FolderFile.sync(target, to)
-    } else {
-      return place
+    let copy = copyName(of: place.path, session)
+    let (from, to) = (absolute(place.path), absolute(copy))
+    guard FolderFile.exists(from) else { return place }
+    let changed = Place(path: place.path, partial: freePartial(place.path, session))
+    try intend(copy, changed, session)
+    let source = try FolderFile.open(from, O_RDONLY)
+    defer { close(source) }
+    let target = try FolderFile.open(to, O_RDWR | O_CREAT | O_TRUNC)
+    defer { close(target) }
+    var offset: Int64 = 0
+    while case let bytes = try FolderFile.read(source, at: offset, count: ChunkLayout.chunkBytes, from), !bytes.isEmpty {
+      try FolderFile.write(bytes, to: target, at: offset, to)
+      offset += Int64(bytes.count)
+      moved()
     }
-    place.partial = partial
-    try note(place, of: session)
-    return place
+    try FolderFile.sync(target, to)
+    try rename(copy, to: changed, of: session)
+    return changed
   }
 
   func complete(_ manifest: RecordingManifest, moved: () -> Void) throws(FolderError) -> TransferOutcome {
+    try settle(manifest.session)
     guard var place = try place(of: manifest.session), place.path == manifest.facts.path else { return .sessionUnknown }
     let whole = absolute(place.path)
     if place.partial == nil {
@@ -193,9 +229,9 @@ package struct FolderStore: Sendable {
     }
     guard ftruncate(file, off_t(manifest.size)) == 0 else { throw FolderError("cutting \(FolderFile.shown(path))") }
     guard fsync(file) == 0 else { throw FolderError("syncing \(FolderFile.shown(path))") }
-    try FolderFile.rename(path, whole)
-    try FolderFile.syncFolder(of: whole)
-    try note(Place(path: place.path, partial: nil), of: manifest.session)
+    let done = Place(path: place.path, partial: nil)
+    try intend(partial, done, manifest.session)
+    try rename(partial, to: done, of: manifest.session)
     return .completed(revision: manifest.revision)
   }
 

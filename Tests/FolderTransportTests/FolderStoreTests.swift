@@ -96,6 +96,37 @@ final class FolderStoreTests {
     transport.stop()
   }
 
+  @Test("a crash between a file's new name and the note of it is made up for: nothing is left behind, nothing is stuck")
+  func crashes() throws {
+    let transport = transport(store())
+    _ = announce(transport, "x")
+    _ = send(transport, 0, [1, 2, 3])
+    let intent = folder + "/.reelfs/sessions/\(session).intent"
+    func leave(_ source: String, _ path: String, _ partial: String) throws {
+      try Data(Array(source.utf8) + [0] + Array(path.utf8) + [0] + Array(partial.utf8)).write(to: URL(filePath: intent))
+    }
+
+    // Made whole, but not noted.
+    try leave("x.partial", "x", "")
+    try FileManager.default.moveItem(atPath: folder + "/x.partial", toPath: folder + "/x")
+    #expect(complete(transport, "x", size: 3) == .completed(revision: 5))
+    // Intended, but not done.
+    try leave("x", "y", "")
+    #expect(complete(transport, "x", size: 3) == .completed(revision: 5))
+    #expect(content("x") == [1, 2, 3])
+    // A copy for a change that was cut off in the middle.
+    try leave("\(session).copy", "x", "x.partial")
+    try Data([1]).write(to: URL(filePath: folder + "/\(session).copy"))
+    _ = announce(transport, "x")
+    _ = send(transport, 0, [9, 2, 3])
+    #expect(complete(transport, "x", size: 3) == .completed(revision: 5))
+
+    #expect(content("x") == [9, 2, 3])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == [".reelfs", "x"])
+    #expect(!FileManager.default.fileExists(atPath: intent))
+    transport.stop()
+  }
+
   @Test("somebody else's path.partial is left alone")
   func foreignPartial() throws {
     try Data("mine".utf8).write(to: URL(fileURLWithPath: folder + "/x.partial"))

@@ -139,10 +139,37 @@ struct TusDestinationTests {
     ]))
     let head = 5 * mebibyte
     #expect(try talk.complete([.head(2 * mebibyte), .head(0), .stored(to: head), .lost]).isUnreachable)
-    let outcome = try talk.complete([.head(2 * mebibyte), .head(head), .created("whole")])
+    let whole = TusTalk.Scripted.answer(200, ["upload-length": String(7 * mebibyte)], words: "")
+    let outcome = try talk.complete([.head(2 * mebibyte), .head(head), .created("whole"), whole])
     #expect(outcome == .runStored(talk.stored(0..<5), [RemoteFact("tus.final", "9 http://tus.example/files/whole")]))
-    #expect(talk.header("Upload-Concat") == "final;/files/head /files/tail")
+    #expect(talk.sent[2].headers.contains("Upload-Concat: final;/files/head /files/tail"))
+    #expect(talk.sent[3].method == .head && talk.sent[3].url == talk.base + "whole")
     #expect(try talk.complete([]) == .completed(revision: 9))
+  }
+
+  @Test("what a server joined and is not as long as the recording is not the recording: it is ended, and all is sent again")
+  func joinedWrong() throws {
+    func joined(_ answer: TusTalk.Scripted, _ more: [TusTalk.Scripted] = []) throws -> (TransferOutcome, TusTalk) {
+      let talk = try TusTalk(chunks: 7, appended: 7, isFinished: true)
+      talk.facts["tus.length"] = String(2 * mebibyte)
+      talk.facts["tus.head"] = "1,1,1,1,1 \(talk.base)head"
+      return (
+        try talk.complete([.head(2 * mebibyte), .head(5 * mebibyte), .created("whole"), answer] + more), talk)
+    }
+
+    let (outcome, talk) = try joined(
+      .answer(200, ["upload-length": String(7 * mebibyte + 1)], words: ""), [.answer(204), .answer(204)])
+    #expect(outcome.rolledBackTo == 5)
+    #expect(talk.sent.suffix(2).map(\.url) == [talk.base + "whole", talk.base + "tail"])
+    #expect(talk.facts["tus.final"] == nil && talk.facts["tus.head"] == nil)
+    // Who does not say how long it is is believed; who does not answer is asked again.
+    for silent in [TusTalk.Scripted.head(7 * mebibyte), .answer(404), .answer(403)] {
+      guard case .runStored = try joined(silent).0 else {
+        Issue.record("\(silent) is not believed")
+        return
+      }
+    }
+    #expect(try joined(.lost).0.isUnreachable)
   }
 
   @Test("when the last answer of a small recording was lost no byte is sent again")

@@ -67,11 +67,13 @@ struct Doctor {
         bucket: bucket, prefix: prefix, endpoint: s3Endpoint, environment: ProcessInfo.processInfo.environment
       ) { store in
         try S3Leftovers.findings(
-          of: store, journals: try JournalsOfThisMachine.paths(below: stateDirectory), age: orphanedAfter, ends: cleans)
+          of: store, journals: try JournalsOfThisMachine.paths(below: stateDirectory, of: "s3://\(bucket)"), age: orphanedAfter,
+          ends: cleans)
       }
     case .tus(let address):
       return try TusChecks.all(
-        address, token: token, journals: { try JournalsOfThisMachine.paths(below: stateDirectory) }, ends: cleans)
+        address, token: token, journals: { try JournalsOfThisMachine.paths(below: stateDirectory, of: "tus+\(address)") },
+        ends: cleans)
     case .folder(let path): return FolderChecks.all(path)
     // A destination that is named is never this one.
     case .embedded: return []

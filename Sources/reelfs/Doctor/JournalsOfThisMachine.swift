@@ -5,10 +5,18 @@ import UploadProtocol
 /// The journals whose uploads must not be touched: of every running mount, and of every mount that keeps its state where
 /// mounts do, running or not.
 enum JournalsOfThisMachine {
-  /// - Parameter folder: a state directory, or a folder with one for each mount.
-  static func paths(below folder: String) throws -> [String] {
+  /// - Parameters:
+  ///   - folder: a state directory, or a folder with one for each mount.
+  ///   - destination: beginning of the destination that is looked at, as the mount table shows it.
+  /// - Throws: when a running mount of this destination cannot be asked where it keeps its journal.
+  static func paths(below folder: String, of destination: String) throws -> [String] {
     var states = [folder] + (((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).sorted().map { folder + "/\($0)/state" })
-    for root in try MountLocator.system.all() { states.append(try root.record().stateDirectory) }
+    for entry in try MountTable.current() where entry.type == MountTable.reelfsType {
+      do { states.append(try MountRoot(path: entry.path).record().stateDirectory) } catch {
+        // A dead mount, or another user's, that uploads elsewhere.
+        if entry.source.hasPrefix(destination) { throw error }
+      }
+    }
     var paths: [String] = []
     for path in states.map({ $0 + "/journal.sqlite" }) where SystemFiles.mode(of: path) != nil && !paths.contains(path) {
       paths.append(path)

@@ -1,3 +1,4 @@
+import CLinux
 import FaultyServer
 import Foundation
 import Glibc

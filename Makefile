@@ -33,13 +33,11 @@ test-conformance:  ## the mount beside a plain folder: every rule, random operat
 	swift build -c release --product reelfs
 	REELFS=$(REELFS) Tests/Conformance/run.sh
 
-test-peers:  ## foreign clients against our receiver; what they need is installed with pip into .build/peers
+test-peers: setup  ## every destination (nginx, tus servers, S3 stores, a folder) and foreign clients; what it needs comes below .build/peers
+	Tests/Peers/setup.sh
 	swift build -c release --product reelfs
-	test -x .build/peers/bin/pip || python3 -m venv .build/peers
-	.build/peers/bin/pip install --quiet --requirement Tests/Peers/requirements.txt
-	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_receiver.py
-	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/tus_client.py
-	REELFS=$(REELFS) .build/peers/bin/python Tests/Peers/s3_client.py
+	swift build -c release --product s3-probe
+	REELFS=$(CURDIR)/$(REELFS) S3_PROBE=$(CURDIR)/$(BUILD)/s3-probe Tests/Peers/run.sh
 
 test-browser:  ## both pages in Debian's chromium, which is installed if it is missing; pictures in .build/browser; ONLY=badges
 	command -v chromium >/dev/null || mount-scripts/setup-debian.sh chromium fonts-dejavu-core fonts-noto-color-emoji

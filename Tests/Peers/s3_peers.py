@@ -11,7 +11,7 @@ Prints one JSON object a line: {"peer", "check", "ok", "saw"}. "ok" null: only o
 Needs, in the Python that runs it:  pip install botocore 'moto[server]' swift   (openstack also needs user extended
 attributes below --dir), and the probe:  swift build --product s3-probe
 """
-import argparse, hashlib, http.client, json, os, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse, hashlib, http.client, json, os, shutil, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +20,8 @@ try:
     from botocore.config import Config
 except ImportError:
     sys.exit("botocore is missing: python3 -m venv venv && venv/bin/pip install botocore 'moto[server]' swift")
+
+import peers
 
 BIN = Path(sys.executable).parent
 MIB = 1 << 20
@@ -36,20 +38,13 @@ class Missing(Exception):
     """A peer that cannot be had here; the text says why."""
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def wait_for(port, processes):
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline:
         if dead := [p for p in processes if p.poll() is not None]:
             raise Missing(f"{dead[0].args[0]} ended with {dead[0].returncode}")
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if peers.listens(port):
+            return
         time.sleep(0.1)
     raise Missing(f"nothing listens on port {port} after {START_SECONDS_MAX} s")
 
@@ -92,7 +87,7 @@ class Moto(Peer):
     name, key, secret, is_strict = "moto", "AKID", "secret", False
 
     def start(self):
-        port = free_port()
+        port = peers.free_port()
         self.run(BIN / "moto_server", "-H", "127.0.0.1", "-p", port)
         self.ports = [port]
         wait_for(port, self.processes)
@@ -114,19 +109,20 @@ class OpenStack(Peer):
         (self.folder / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = a\nswift_hash_path_prefix = b\n")
         common = f"[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = %d\nuser = {me}\nswift_dir = {self.folder}\nworkers = 0\n"
         for server in self.SERVERS:
-            port = free_port()
+            port = peers.free_port()
             (self.folder / f"{server}.conf").write_text(
                 common % port + f"devices = {data.parent}\nmount_check = false\nfallocate_reserve = 0\n"
                 f"[pipeline:main]\npipeline = {server}-server\n[app:{server}-server]\nuse = egg:swift#{server}\n")
             self.make_ring(server, port)
             self.serve(server, port)
-        port = free_port()
+        port = peers.free_port()
         (self.folder / "proxy.conf").write_text(
             common % port + "[pipeline:main]\n"
-            "pipeline = catch_errors healthcheck proxy-logging listing_formats bulk s3api tempauth slo dlo proxy-logging proxy-server\n"
+            "pipeline = catch_errors healthcheck proxy-logging listing_formats bulk s3api tempauth container-quotas slo dlo proxy-logging "
+            "proxy-server\n"
             "[app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n"
             + "".join(f"[filter:{f}]\nuse = egg:swift#{f.replace('-', '_')}\n"
-                      for f in ("catch_errors", "healthcheck", "listing_formats", "bulk", "slo", "dlo", "proxy-logging"))
+                      for f in ("catch_errors", "healthcheck", "listing_formats", "bulk", "slo", "dlo", "proxy-logging", "container-quotas"))
             + "[filter:s3api]\nuse = egg:swift#s3api\n"
             f"[filter:tempauth]\nuse = egg:swift#tempauth\nuser_test_tester = {self.secret} .admin\n")
         self.serve("proxy", port)
@@ -136,7 +132,7 @@ class OpenStack(Peer):
 
     def serve_skewed(self, **environment):
         """One more proxy server before the same data, in another environment. - Returns: its port."""
-        port = free_port()
+        port = peers.free_port()
         text = (self.folder / "proxy.conf").read_text().replace(f"bind_port = {self.ports[-1]}\n", f"bind_port = {port}\n")
         (self.folder / "skewed.conf").write_text(text)
         self.run(BIN / "swift-proxy-server", self.folder / "skewed.conf", **environment)
@@ -209,9 +205,10 @@ class Client:
 
 class Report:
     def __init__(self, peer):
-        self.peer, self.failures = peer, 0
+        self.peer, self.passed, self.failures = peer, 0, 0
 
     def check(self, name, ok, saw=""):
+        self.passed += ok is True
         self.failures += ok is False
         print(json.dumps({"peer": self.peer, "check": name, "ok": ok, "saw": saw}), flush=True)
 
@@ -334,7 +331,7 @@ def exercise(peer, probe):
         broken_uploads(client, report, peer)
     finally:
         client.close()
-    return report.failures
+    return report
 
 
 def main():
@@ -344,7 +341,7 @@ def main():
     parser.add_argument("--dir", help="where peers keep their data (a temporary folder)")
     parser.add_argument("--keep", action="store_true", help="keep that folder, with the servers' logs")
     options = parser.parse_args()
-    failures, missing = 0, 0
+    passed, failures, missing = 0, 0, 0
     # An end from outside stops the servers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     for kind in (OpenStack, Moto):
@@ -354,7 +351,8 @@ def main():
         peer = kind(folder)
         try:
             peer.start()
-            failures += exercise(peer, os.path.abspath(options.probe))
+            report = exercise(peer, os.path.abspath(options.probe))
+            passed, failures = passed + report.passed, failures + report.failures
         except Missing as reason:
             missing += 1
             print(json.dumps({"peer": kind.name, "check": "start", "ok": False, "saw": str(reason)}), flush=True)
@@ -364,6 +362,7 @@ def main():
                 print(f"{kind.name}: {folder}", file=sys.stderr)
             else:
                 shutil.rmtree(folder)
+    print(f"{passed} passed, {failures + missing} failed")
     sys.exit(1 if failures else 2 if missing else 0)
 
 

@@ -217,6 +217,8 @@ struct TusDestinationTests {
     let head = TusTalk.Scripted.answer(200, ["upload-offset": length, "upload-length": length], words: "")
     let refusal = TusTalk.Scripted.answer(400, words: "missing or invalid Upload-Length header")
     #expect(try talk.complete([refusal, head]) == .advanced([RemoteFact("tus.length", length)]))
+    // As if that had been lost as well.
+    talk.facts["tus.length"] = nil
     guard case .rejected = try talk.complete([refusal, .head(3 * mebibyte)]) else {
       Issue.record("a server that has no deferred lengths after all")
       return

@@ -112,6 +112,9 @@ public final class SharedState: @unchecked Sendable {
     set { SharedWord(base, at: Layout.mountDevice).value = newValue }
   }
 
+  /// Workers that have served with this state, the present one too.
+  public var lives: UInt64 { SharedWord(base, at: Layout.life).value }
+
   /// Grows each time a worker shows that it is alive (`Session.beat`).
   public var beats: UInt64 { SharedWord(base, at: Layout.beats).value }
   func beat() { SharedWord(base, at: Layout.beats).add(1) }

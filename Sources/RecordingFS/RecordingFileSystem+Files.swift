@@ -3,6 +3,7 @@ internal import Glibc
 internal import Spool
 internal import Synchronization
 public import SystemPackage
+internal import UploadCore
 
 // Open files: bytes and handles.
 extension RecordingFileSystem {
@@ -88,6 +89,8 @@ extension RecordingFileSystem {
   ) throws(Errno) -> Int {
     if StatusTree.owns(node) { return try status.write(node, try bytes.bytes()) }
     let recording = try opened(handle).recording
+    let begun = spool.clock.now
+    defer { writes.add(spool.clock.now - begun) }
     let change = try translated { () throws(SpoolError) in
       try recording.beginWrite(offset: offset, count: Int64(bytes.count))
     }
@@ -96,6 +99,12 @@ extension RecordingFileSystem {
     written = try bytes.copy(to: recording.descriptor, at: offset)
     dropPrivileges(recording, context)
     return written
+  }
+
+  /// Never fails and waits for nothing: only who closes is looked at.
+  public func flush(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) throws(Errno) {
+    guard let open = openRecordings.withLock({ $0[handle] }), open.writes else { return }
+    if ProcessFate.isBeingKilled(context.processID) { open.recording.writerKilled() }
   }
 
   public func release(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) {

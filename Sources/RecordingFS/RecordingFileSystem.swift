@@ -3,6 +3,7 @@ internal import Glibc
 public import Spool
 internal import Synchronization
 internal import SystemPackage
+internal import UploadCore
 
 /// The mount: a tree of plain files whose every change is told to the uploader, and `.status` beside it.
 ///
@@ -30,12 +31,15 @@ public final class RecordingFileSystem: FileSystem {
 
   /// `--fsync remote`: fsync(2) returns when the bytes are stored at the destination.
   let synchronizesRemotely: Bool
+  /// Time that write() takes.
+  let writes: DurationHistogram
 
   public init(spool: Spool, handles: HandleTable, status: StatusTree, synchronizesRemotely: Bool = false) {
     self.synchronizesRemotely = synchronizesRemotely
     self.spool = spool
     self.handles = handles
     self.status = status
+    writes = status.reader.writes
   }
 
   /// Opens again what recorders had open when the previous worker died. Call it before the first request is served.

@@ -11,14 +11,29 @@ public final class StatusBoard: Sendable {
   struct State {
     var summary = UploadSummary()
     var counters = MetricsPage.Counters()
+    var limitUntil: String?
+    var stallAfter: Double?
+    var workers: Int64 = 1
+    var hadJournalError = false
+
+    init() {
+      for ending in UploadAttempt.Ending.allCases { counters.attempts[ending.rawValue] = 0 }
+    }
   }
+
+  /// Time that write() takes.
+  let writes = DurationHistogram.ofCalls()
+  /// Time that requests take which store something.
+  let requests = DurationHistogram.ofUploads()
 
   public init() {}
 
   /// Chunks are on their way, and nothing is known to keep them from arriving.
   public var isStoring: Bool {
     let summary = summary
-    return summary.connection == .online && !summary.isPausedByUser && summary.journalError == nil && summary.inFlight > 0
+    // Between two rounds a lack of room begins one.
+    let isSending = summary.inFlight > 0 || summary.nextRound != nil
+    return summary.connection == .online && !summary.isPausedByUser && !summary.isOnMeter && summary.journalError == nil && isSending
   }
 
   /// Nothing is known to keep requests from being answered.
@@ -29,17 +44,46 @@ public final class StatusBoard: Sendable {
   public static func areStoring(_ boards: [StatusBoard]) -> Bool {
     let isNobodyAway = boards.allSatisfy { board in
       let summary = board.summary
-      return summary.connection == .online && !summary.isPausedByUser && summary.journalError == nil
+      return summary.connection == .online && !summary.isPausedByUser && !summary.isOnMeter && summary.journalError == nil
     }
     return isNobodyAway && boards.contains(where: \.isStoring)
   }
 
+  /// Whether everything waits for the next round of periodic sync.
+  public var isBetweenRounds: Bool { summary.nextRound != nil }
+
+  /// When the limit in force is to be changed by a schedule, in words; nil: never.
+  public func limitHoldsUntil(_ moment: String?) { state.withLock { $0.limitUntil = moment } }
+
+  var limitUntil: String? { state.withLock { $0.limitUntil } }
+
   var summary: UploadSummary { state.withLock { $0.summary } }
   var counters: MetricsPage.Counters { state.withLock { $0.counters } }
 
-  func publish(_ summary: UploadSummary, _ count: (inout MetricsPage.Counters) -> Void) {
+  /// An open recording in which nothing has changed for so many seconds counts as stalled; nil: never.
+  public func countsAsStalled(after seconds: Double?) { state.withLock { $0.stallAfter = seconds } }
+
+  /// `quiet` in seconds, if that is long enough.
+  func stalled(_ quiet: Span) -> Double? {
+    let seconds = Double(quiet.nanoseconds) / 1e9
+    return state.withLock { state in state.stallAfter.flatMap { seconds >= $0 ? seconds : nil } }
+  }
+
+  var workers: Int64 { state.withLock { $0.workers } }
+
+  /// So many workers have served this mount, the present one too.
+  public func served(by workers: Int64) { state.withLock { $0.workers = workers } }
+
+  func publish(_ attempts: [UploadAttempt], _ summary: UploadSummary, _ count: (inout MetricsPage.Counters) -> Void) {
+    for attempt in attempts where attempt.ending == .stored { requests.add(attempt.duration) }
     state.withLock { state in
       state.summary = summary
+      if summary.journalError != nil, !state.hadJournalError { state.counters.journalErrors += 1 }
+      state.hadJournalError = summary.journalError != nil
+      for attempt in attempts {
+        state.counters.attempts[attempt.ending.rawValue, default: 0] += 1
+        if attempt.failuresBefore > 0 { state.counters.retries += 1 }
+      }
       count(&state.counters)
     }
   }
@@ -70,13 +114,13 @@ public struct StatusPublisher: StatusSink {
     self.onNotice = onNotice
   }
 
-  public mutating func publish(_ all: [UploadNotice], _ summary: UploadSummary) {
+  public mutating func publish(_ all: [UploadNotice], _ attempts: [UploadAttempt], _ summary: UploadSummary) {
     let notices = all.filter(isTold)
     let kinds = notices.map(kind)
     let bytes = notices.reduce(0) { sum, notice in
       if case .chunkUploaded(let chunk) = notice { sum + reader.byteCount(of: chunk) } else { sum }
     }
-    board.publish(summary) { counters in
+    board.publish(attempts, summary) { counters in
       counters.bytesUploaded += Int64(bytes)
       for kind in kinds {
         switch kind {
@@ -84,7 +128,8 @@ public struct StatusPublisher: StatusSink {
         case .sessionUploadComplete: counters.sessionsCompleted += 1
         case .uploadError: counters.uploadErrors += 1
         case .connectionLost: counters.connectionsLost += 1
-        case .uploadPaused, .uploadResumed, .connectionRestored, .sessionRegistered: break
+        case .recordingStalled: counters.recordingsStalled += 1
+        case .uploadPaused, .uploadResumed, .connectionRestored, .sessionRegistered, .writerKilled: break
         }
       }
     }
@@ -103,6 +148,8 @@ public struct StatusPublisher: StatusSink {
     case .uploadResumed: .uploadResumed
     case .connectionLost(let reason): .connectionLost(reason)
     case .connectionRestored: .connectionRestored
+    case .recordingStalled(let session, let seconds): .recordingStalled(session, seconds: seconds)
+    case .writerKilled(let session): .writerKilled(session)
     }
   }
 }

@@ -12,6 +12,11 @@ public struct StatusReader: Sendable {
   private let destinations: [ReportedDestination]
   private let copies: [JournalCopy]
 
+  /// Of the first destination; it also has what is the mount's own.
+  private var board: StatusBoard { destinations[0].board }
+  /// Time that write() takes; the file system adds to it.
+  var writes: DurationHistogram { board.writes }
+
   /// - Parameter destinations: not empty, the first one first.
   public init(spool: Spool, destinations: [ReportedDestination]) {
     precondition(!destinations.isEmpty, "a mount has a destination")
@@ -57,7 +62,20 @@ public struct StatusReader: Sendable {
   }
 
   public func metricsPage() -> String {
-    MetricsPage.text(overall(), destinations.map(\.board.counters).reduce(MetricsPage.Counters(), +))
+    var counters = destinations.map(\.board.counters).reduce(MetricsPage.Counters(), +)
+    counters.chunksEvicted = spool.chunksEvicted
+    var machine = MetricsPage.Machine()
+    machine.spoolBytes = spool.usage.bytes
+    machine.spoolBytesMax = spool.bytesMax
+    machine.diskBytesFree = (try? spool.space()).map { Int64(clamping: $0.blocksAvailable * $0.blockSize) } ?? 0
+    machine.workers = board.workers
+    var histograms = MetricsPage.Histograms()
+    histograms.writes = MetricsPage.Histogram(board.writes)
+    histograms.lags = MetricsPage.Histogram(spool.journal.lags)
+    histograms.requests = destinations.dropFirst().reduce(MetricsPage.Histogram(board.requests)) {
+      $0 + MetricsPage.Histogram($1.board.requests)
+    }
+    return MetricsPage.text(overall(), counters, machine, histograms)
   }
 
   /// Where the chunks of a recording are; nil when there is no such session.
@@ -75,6 +93,14 @@ public struct StatusReader: Sendable {
       }
     }
     return map.json(session: session.description, time: Date().timeIntervalSince1970)
+  }
+
+  /// Whether a destination has refused it.
+  public func isRefused(_ session: SessionID) -> Bool {
+    var isRefused = false
+    if let row = (try? spool.journal.session(session)) ?? nil, row.failure != nil { isRefused = true }
+    for copy in copies where ((try? copy.session(session)) ?? nil)?.failure != nil { isRefused = true }
+    return isRefused
   }
 
   /// What people call a session: its path, or its id while it has none.
@@ -113,6 +139,15 @@ public struct StatusReader: Sendable {
     overall.bytesPerSecondMax = limits.isEmpty ? nil : limits.reduce(0, +)
     overall.inFlight = summaries.reduce(0) { $0 + $1.inFlight }
     overall.journalError = summaries.compactMap(\.journalError).first
+    overall.limitUntil = board.limitUntil
+    overall.isOnMeter = summaries[0].isOnMeter
+    overall.syncEvery = summaries[0].syncEvery.map { Double($0.nanoseconds) / 1e9 }
+    // Between rounds only when all are: whoever waits has nothing to ask for otherwise.
+    let now = spool.clock.now
+    let rounds = summaries.compactMap { $0.nextRound(after: now) }
+    if rounds.count == summaries.count, let next = rounds.min() {
+      overall.nextRoundAt = overall.time + Double((next - now).nanoseconds) / 1e9
+    }
     return overall
   }
 
@@ -155,6 +190,8 @@ public struct StatusReader: Sendable {
     let isSynced = status.state == .synced
     status.sha256 = isSynced ? first?.sha256.flatMap { ChunkDigest(bytes: $0) }?.description : nil
     if wantsLag, !isSynced { status.lagSeconds = lag(rows, unsealedSince) }
+    status.writerKilledAt = first?.writerKilledAt
+    if let since = recording?.quietSince { status.stalledSeconds = board.stalled(spool.clock.now - since) }
     return status
   }
 
@@ -179,6 +216,7 @@ public struct StatusReader: Sendable {
     if isSynced { return (.synced, nil) }
     if row?.isHeld == true { return (.paused, "held back") }
     if summary.isPausedByUser { return (.paused, "paused by a person") }
+    if summary.isOnMeter { return (.paused, "the connection is metered") }
     if let error = summary.journalError { return (.paused, "the journal cannot be written: \(error)") }
     switch summary.connection {
     case .offline(let reason), .blocked(_, let reason): return (.paused, reason)
@@ -221,6 +259,15 @@ extension DestinationState {
       case .offline(let reason): .offline(reason)
       case .blocked(_, let reason): .blocked(reason)
       }
+  }
+}
+
+extension MetricsPage.Histogram {
+  init(_ histogram: DurationHistogram) {
+    let (counts, sum) = histogram.snapshot
+    self.init(
+      bounds: histogram.bounds.map { Double($0.nanoseconds) / 1e9 }, counts: counts,
+      sumSeconds: Double(sum.nanoseconds) / 1e9)
   }
 }
 

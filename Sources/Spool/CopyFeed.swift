@@ -46,7 +46,8 @@ public final class CopyFeed: Sendable {
     case .prioritized(let session, let priority):
       [.introduction(session), .event(.control(.prioritize(session, priority)))]
     // The first destination's own affairs, and pauses, which everybody is told of at once.
-    case .stored, .unstored, .rolledBack, .remote, .announced, .unannounced, .synced, .failed, .failureCleared, .pausedByUser:
+    case .stored, .unstored, .rolledBack, .remote, .announced, .unannounced, .synced, .failed, .failureCleared, .pausedByUser,
+      .writerKilled, .attempted:
       []
     }
   }

@@ -8,6 +8,8 @@ struct CopyWriter {
   let db: Database
   let now: Double
   let destination: Int64
+  /// After which a command is due.
+  var hooks: Set<HookEvent> = []
 
   /// - Returns: chunks that are to be sent as a later version now, to every destination.
   func apply(_ fact: JournalFact) throws -> SealedAgain? {
@@ -21,10 +23,14 @@ struct CopyWriter {
       try change(session, "is_announced = (SELECT path = ? FROM sessions WHERE number = session)", [Data(facts.path)])
     case .unannounced(let session), .renamed(let session, _): try change(session, "is_announced = 0")
     case .synced(let session, let revision): try sync(session, revision)
-    case .failed(let session, let message): try change(session, "failure = ?", [message])
+    case .failed(let session, let message):
+      try change(session, "failure = ?", [message])
+      try HookWriter(db: db, events: hooks).remember(.failed, of: session, error: message)
+    case .attempted(let attempt): try AttemptWriter(db: db, now: now).write(attempt)
     case .failureCleared(let session): try change(session, "failure = NULL")
     // The first destination's uploader records these.
-    case .registered, .opened, .sealed, .dropped, .finished, .held, .prioritized, .removed, .pausedByUser: break
+    case .registered, .opened, .sealed, .dropped, .finished, .held, .prioritized, .removed, .pausedByUser, .writerKilled:
+      break
     }
     return nil
   }

@@ -34,9 +34,15 @@ public enum EvictionRule: Sendable {
 public final class Evictor: @unchecked Sendable {
   // `condition` guards everything below it.
   private unowned let spool: Spool
-  private let quota: SpoolQuota
+  private let quotaNow: Mutex<SpoolQuota>
+  private var quota: SpoolQuota { quotaNow.withLock { $0 } }
   /// Whether chunks are visibly on their way to the destination: then it is worth waiting.
   private let isStoring: @Sendable () -> Bool
+  /// Told, at most fifty times a second, when the spool is nearly full and nothing can be given up: what waits here should be
+  /// stored now.
+  private let needsRoom: @Sendable () -> Void
+  /// Chunks given up so far.
+  let evicted = Atomic<Int64>(0)
   private let limitNow = Atomic<Int64>(Int64.max)
   /// When it was last computed, in nanoseconds.
   private let limitMoment = Atomic<Int64>(Int64.min / 2)
@@ -62,10 +68,13 @@ public final class Evictor: @unchecked Sendable {
   /// Reads ahead that wait: more are dropped, they are only a convenience.
   private static let prefetchesMax = 32
 
-  init(spool: Spool, quota: SpoolQuota, isStoring: @escaping @Sendable () -> Bool) {
+  init(
+    spool: Spool, quota: SpoolQuota, isStoring: @escaping @Sendable () -> Bool, needsRoom: @escaping @Sendable () -> Void
+  ) {
     self.spool = spool
-    self.quota = quota
+    quotaNow = Mutex(quota)
     self.isStoring = isStoring
+    self.needsRoom = needsRoom
   }
 
   /// Bytes that recordings may take now.
@@ -83,6 +92,16 @@ public final class Evictor: @unchecked Sendable {
       evictableCost = max(0, evictableAt - now)
     }
     return evictable
+  }
+
+  /// From now on. What a destination gives back does not change.
+  func adopt(_ quota: SpoolQuota) {
+    quotaNow.withLock { old in
+      let rule = old.rule
+      old = quota
+      old.rule = rule
+    }
+    updateLimit()
   }
 
   // MARK: Kernel threads
@@ -169,9 +188,14 @@ public final class Evictor: @unchecked Sendable {
   /// One batch of evictions if the spool is above nine tenths of its quota. - Returns: chunks given up.
   private func round(isPressed: Bool) -> Int {
     updateLimit()
-    guard let keepSeconds = quota.keepSeconds, quota.rule != .never else { return 0 }
-    let limit = self.limit
     guard isPressed || spool.usage.bytes > limit / 10 * 9 else { return 0 }
+    let freed = evictOldest()
+    if freed == 0 { needsRoom() }
+    return freed
+  }
+
+  private func evictOldest() -> Int {
+    guard let keepSeconds = quota.keepSeconds, quota.rule != .never else { return 0 }
     let before = Journal.wallClock - keepSeconds
     guard let chunks = try? spool.journal.evictable(quota.rule, storedBefore: before, max: Self.batch) else { return 0 }
     return evict(chunks)
@@ -195,6 +219,7 @@ public final class Evictor: @unchecked Sendable {
       guard let recording = try? spool.recording(of: session) else { continue }
       freed += (try? recording.evict(chunks.map(\.index))) ?? 0
     }
+    evicted.add(Int64(freed), ordering: .relaxed)
     return freed
   }
 

@@ -7,12 +7,21 @@ internal import UploadProtocol
 struct FactWriter {
   let db: Database
   let now: Double
+  /// From a chunk's seal to its receipt.
+  var lags: DurationHistogram?
+  /// After which a command is due.
+  var hooks: Set<HookEvent> = []
+  /// With further destinations a recording is synced once all of them have it (`Journal.claimCompletion`).
+  var hasCopies = false
 
   func apply(_ fact: JournalFact) throws {
     switch fact {
     case .registered(let session, let facts): try register(session, facts)
     case .opened(let session):
-      try run("UPDATE sessions SET is_open = 1, is_finished = 0 WHERE number = ?", [session.number])
+      try run(
+        "UPDATE sessions SET is_open = 1, is_finished = 0, writer_killed_at = NULL WHERE number = ?", [session.number])
+    case .writerKilled(let session):
+      try run("UPDATE sessions SET writer_killed_at = ? WHERE number = ?", [now, session.number])
     case .sealed(let chunk, let version, let bytes): try seal(chunk, version, bytes)
     case .stored(let chunk, let version, let digest): try store(chunk, version, digest)
     case .unstored(let chunk): try unstore(chunk)
@@ -46,10 +55,12 @@ struct FactWriter {
       if db.changesCount > 0 {
         try run("DELETE FROM settings WHERE name = ?", ["doubted \(session.number)"])
         try adoptDigest(of: session)
+        if !hasCopies { try HookWriter(db: db, events: hooks).remember(.synced, of: session) }
       }
       try run("DELETE FROM known_chunks WHERE session = ?", [session.number])
     case .failed(let session, let message):
       try run("UPDATE sessions SET failure = ? WHERE number = ?", [message, session.number])
+      try HookWriter(db: db, events: hooks).remember(.failed, of: session, error: message)
     case .failureCleared(let session):
       try run("UPDATE sessions SET failure = NULL WHERE number = ?", [session.number])
     case .held(let session, let isHeld):
@@ -63,8 +74,11 @@ struct FactWriter {
       try run("DELETE FROM settings WHERE name = ?", ["doubted \(session.number)"])
       try run("DELETE FROM truncations WHERE session = ?", [session.number])
       try run("DELETE FROM sessions WHERE number = ?", [session.number])
+      try run("DELETE FROM hooks_due WHERE session = ?", [session.number])
+      try AttemptWriter(db: db, now: now).forget(session)
     case .pausedByUser(let isPaused):
       try run("INSERT OR REPLACE INTO settings (name, value) VALUES ('paused', ?)", [isPaused ? "1" : "0"])
+    case .attempted(let attempt): try AttemptWriter(db: db, now: now).write(attempt)
     }
   }
 
@@ -77,7 +91,7 @@ struct FactWriter {
       """, [session.number])
   }
 
-  private func run(_ sql: String, _ arguments: StatementArguments) throws {
+  func run(_ sql: String, _ arguments: StatementArguments) throws {
     try db.cachedStatement(sql: sql).execute(arguments: arguments)
   }
 
@@ -105,10 +119,15 @@ struct FactWriter {
   }
 
   private func store(_ chunk: ChunkID, _ version: ChunkVersion, _ digest: ChunkDigest) throws {
+    let place: StatementArguments = [chunk.session.number, chunk.index]
+    let sealedAt = try Double.fetchOne(
+      db.cachedStatement(sql: "SELECT at FROM chunks WHERE session = ? AND idx = ? AND state = 1"), arguments: place)
     try run(
       "UPDATE chunks SET state = 2, digest = ?, at = ? WHERE session = ? AND idx = ? AND state = 1 AND version = ?",
       [Data(digest.bytes), now, chunk.session.number, chunk.index, Int64(version.number)])
-    if db.changesCount > 0 { try count(chunk) }
+    guard db.changesCount > 0 else { return }
+    if let sealedAt { lags?.add(Span(nanoseconds: Int64(max(0, now - sealedAt) * 1e9))) }
+    try count(chunk)
   }
 
   /// Adds a chunk that has just become stored to the session's sums.

@@ -23,6 +23,10 @@ public final class Journal: Sendable {
 
   let reserve: JournalReserve
   let log = Mutex(Log())
+  /// From the seal of each chunk to its receipt, since this journal was opened.
+  public let lags = DurationHistogram.ofUploads()
+  /// After which a command is to be run.
+  let hooks = Mutex<Set<HookEvent>>([])
   /// Stored chunks have been recorded since the log was last synced.
   let hasNewReceipts = Atomic(false)
   let unchecked: Mutex<Set<SessionID>>
@@ -139,11 +143,15 @@ public final class Journal: Sendable {
 }
 
 extension Journal: UploadJournal {
-  public func record(_ facts: [JournalFact]) throws(JournalError) {
+  public func record(_ facts: [JournalFact]) throws(JournalError) { try record(facts, at: Self.wallClock) }
+
+  /// - Parameter now: seconds since 1970.
+  package func record(_ facts: [JournalFact], at now: Double) throws(JournalError) {
     guard !facts.isEmpty else { return }
-    let now = Self.wallClock
+    let events = hooks.withLock { $0 }
+    let areSeveral = hasCopies
     try write { db in
-      for fact in facts { try FactWriter(db: db, now: now).apply(fact) }
+      for fact in facts { try FactWriter(db: db, now: now, lags: lags, hooks: events, hasCopies: areSeveral).apply(fact) }
     }
     hasRecorded(facts)
     onRecorded.withLock { $0 }?(facts)

@@ -10,8 +10,9 @@ extension JournalCopy: DestinationJournal {
 
   package func record(_ facts: [JournalFact]) throws(JournalError) {
     guard !facts.isEmpty else { return }
+    let hooks = journal.hooks.withLock { $0 }
     let again = try journal.write { db in
-      let writer = CopyWriter(db: db, now: Journal.wallClock, destination: id)
+      let writer = CopyWriter(db: db, now: Journal.wallClock, destination: id, hooks: hooks)
       return try facts.compactMap(writer.apply)
     }
     journal.hasRecorded(facts)

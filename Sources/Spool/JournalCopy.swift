@@ -20,7 +20,8 @@ public struct JournalCopy: Sendable {
     """
     s.number, s.path, s.inode, s.size, s.content + COALESCE(p.setbacks, 0), s.is_open, s.is_finished,
     COALESCE(p.synced_revision = s.content + p.setbacks, 0), COALESCE(p.is_announced, 0), p.failure, s.priority, s.is_held,
-    COALESCE(p.stored_chunks, 0), COALESCE(p.stored_bytes, 0), COALESCE(p.stored_through, 0), p.synced_at, s.sha256
+    COALESCE(p.stored_chunks, 0), COALESCE(p.stored_bytes, 0), COALESCE(p.stored_through, 0), p.synced_at, s.sha256,
+    s.writer_killed_at
     """
   }
   var tables: String { "sessions s LEFT JOIN session_copies p ON p.session = s.number AND p.destination = \(id)" }
@@ -125,6 +126,7 @@ extension Journal {
   public func claimCompletion(of session: SessionID) throws(JournalError) -> Bool {
     let count = copiesInUse.withLock { $0.count }
     guard count > 0 else { return true }
+    let hooks = hooks.withLock { $0 }
     return try write { db in
       try db.execute(
         sql: """
@@ -133,7 +135,9 @@ extension Journal {
               AND p.destination IN \(copyList)
               AND p.synced_revision = sessions.content + p.setbacks) = \(count)
           """, arguments: [session.number])
-      return db.changesCount > 0
+      guard db.changesCount > 0 else { return false }
+      try HookWriter(db: db, events: hooks).remember(.synced, of: session)
+      return true
     }
   }
 }

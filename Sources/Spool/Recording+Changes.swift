@@ -30,6 +30,7 @@ extension Recording {
     state.withLock { state in
       state.hasChanged()
       let now = spool.clock.now
+      if written > 0 { state.lastChange = now }
       let seals = !spool.hasMailEnough
       let sealed =
         state.tracker?.endWrite(change.change, offset: offset, written: written, seals: seals, now: now) ?? []
@@ -102,7 +103,9 @@ extension Recording {
     }
     state.withLock { state in
       state.hasChanged()
-      state.tracker?.endTruncate(change.change, to: size, now: spool.clock.now)
+      let now = spool.clock.now
+      state.lastChange = now
+      state.tracker?.endTruncate(change.change, to: size, now: now)
       account(&state)
       watch(&state)
     }

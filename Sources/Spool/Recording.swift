@@ -41,6 +41,10 @@ public final class Recording: Sendable {
     var settledOpening = 0
     /// The opening in which the journal was last made durable, so that a power cut finds this recording marked as open.
     var durableOpening = 0
+    /// The opening in which a writer was killed.
+    var killedOpening = 0
+    /// When a writer came, or changed something, last.
+    var lastChange = Instant(nanoseconds: 0)
     var unrecordedFinishes = 0
     /// More is to be sealed than fits into one turn of the uploader.
     var isDraining = false
@@ -101,9 +105,22 @@ public final class Recording: Sendable {
       guard writes else { return }
       state.writers += 1
       state.openings += 1
+      state.lastChange = spool.clock.now
       if state.writers == 1, !state.isRemoved { spool.post(.event(.opened(session))) }
     }
   }
+
+  /// A signal ends a process that has it open for writing. Told once an opening.
+  public func writerKilled() {
+    state.withLock { state in
+      guard state.writers > 0, !state.isRemoved, state.killedOpening != state.openings else { return }
+      state.killedOpening = state.openings
+      spool.post(.event(.writerKilled(session)))
+    }
+  }
+
+  /// Since when nobody has changed anything, although a writer has it open; nil: no writer has.
+  public var quietSince: Instant? { state.withLock { $0.writers > 0 && !$0.isRemoved ? $0.lastChange : nil } }
 
   /// The last writer's going seals what is open and begins the settle time.
   public func closed(forWriting wrote: Bool) {

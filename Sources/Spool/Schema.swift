@@ -71,6 +71,35 @@ enum Schema {
           """)
     }
     migrator.registerMigration("6 copies at further destinations") { try addCopies($0) }
+    migrator.registerMigration("7 attempts") { db in
+      // What became of requests: sums by the hour, and the last failures (`AttemptWriter` has the bounds).
+      try db.execute(
+        sql: """
+          CREATE TABLE attempt_hours (
+            hour INTEGER NOT NULL, ending TEXT NOT NULL, attempts INTEGER NOT NULL, retries INTEGER NOT NULL,
+            chunks INTEGER NOT NULL, bytes INTEGER NOT NULL, milliseconds INTEGER NOT NULL, PRIMARY KEY (hour, ending)
+          ) STRICT, WITHOUT ROWID;
+          CREATE TABLE attempt_sessions (
+            session INTEGER PRIMARY KEY, attempts INTEGER NOT NULL, failures INTEGER NOT NULL,
+            in_a_row_max INTEGER NOT NULL, last_at REAL NOT NULL
+          ) STRICT;
+          CREATE TABLE attempt_failures (
+            number INTEGER PRIMARY KEY, session INTEGER NOT NULL, at REAL NOT NULL, ending TEXT NOT NULL, message TEXT NOT NULL
+          ) STRICT;
+          CREATE INDEX attempt_failures_session ON attempt_failures (session, number);
+          """)
+    }
+    migrator.registerMigration("8 hooks and dead writers") { db in
+      // Commands that are to be run (`Journal+Hooks`); when a signal ended the last writer of a recording.
+      try db.execute(
+        sql: """
+          CREATE TABLE hooks_due (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, session INTEGER NOT NULL, error TEXT,
+            UNIQUE (session, event)
+          ) STRICT;
+          ALTER TABLE sessions ADD COLUMN writer_killed_at REAL;
+          """)
+    }
     return migrator
   }
 }

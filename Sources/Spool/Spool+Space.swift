@@ -1,5 +1,6 @@
 internal import CLinux
 internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 
 /// What statfs(2) says of the spool's disk, or of what the quota leaves of it.
@@ -25,6 +26,12 @@ extension Spool {
     space.blocksFree = max(space.blocksAvailable, min(space.blocksFree, blocks))
     return space
   }
+
+  /// Chunks whose local bytes were given up since the start.
+  public var chunksEvicted: Int64 { evictor.evicted.load(ordering: .relaxed) }
+
+  /// Bytes that recordings may take of the local disk now; nil: not known yet.
+  public var bytesMax: Int64? { evictor.limit < .max ? evictor.limit : nil }
 
   /// The disk itself.
   public func space() throws(SpoolError) -> SpoolSpace {

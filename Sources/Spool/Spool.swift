@@ -11,9 +11,7 @@ public final class Spool: Sendable {
   public let tree: SpoolTree
   public let journal: Journal
   public let clock: any MonotonicClock
-  public let sealPolicy: SealPolicy
-  /// Between the last writer's close and `finished`: rename right after close, and reopening, are one session.
-  public let settleTime: Span
+  private let timing: Mutex<Timing>
   var progress: Progress { journal.progress }
   public let usage = SpoolUsage()
   /// The destination takes runs of chunks, so the scheduler needs to know which chunks are sealed.
@@ -29,6 +27,11 @@ public final class Spool: Sendable {
   private let wake: @Sendable () -> Void
   private let table = Mutex(Table())
 
+  private struct Timing {
+    var sealPolicy: SealPolicy
+    var settleTime: Span
+  }
+
   private struct Table {
     var recordings: [UInt64: Recording] = [:]
     var bySession: [SessionID: UInt64] = [:]
@@ -37,7 +40,7 @@ public final class Spool: Sendable {
     var watched: [UInt64: Recording] = [:]
     /// Some of `watched` have more to seal than fits into one turn.
     var hasDraining = false
-    /// In order of their deadlines, because every settle time is the same.
+    /// In order of their deadlines.
     var settling: Deque<Settling> = []
   }
 
@@ -54,23 +57,36 @@ public final class Spool: Sendable {
 
   public init(
     tree: SpoolTree, journal: Journal, clock: any MonotonicClock, sealPolicy: SealPolicy, settleTime: Span,
-    quota: SpoolQuota = SpoolQuota(), plansRuns: Bool = false, feeds: [CopyFeed] = [], isStoring: @escaping @Sendable () -> Bool = { false },
+    quota: SpoolQuota = SpoolQuota(), plansRuns: Bool = false, feeds: [CopyFeed] = [],
+    isStoring: @escaping @Sendable () -> Bool = { false }, needsRoom: @escaping @Sendable () -> Void = {},
     fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing },
     wake: @escaping @Sendable () -> Void
   ) {
     self.tree = tree
     self.journal = journal
     self.clock = clock
-    self.sealPolicy = sealPolicy
-    self.settleTime = settleTime
+    timing = Mutex(Timing(sealPolicy: sealPolicy, settleTime: settleTime))
     self.plansRuns = plansRuns
     self.feeds = feeds
     self.fetchChunk = fetchChunk
     self.wake = wake
-    evictor = Evictor(spool: self, quota: quota, isStoring: isStoring)
+    evictor = Evictor(spool: self, quota: quota, isStoring: isStoring, needsRoom: needsRoom)
     fetchBack = FetchBack(spool: self)
     journal.onRecorded.withLock { $0 = { [weak self] in self?.recorded($0) } }
     journal.onSealedAgain.withLock { $0 = { [weak self] in self?.sealedAgain($0) } }
+  }
+
+  // MARK: Settings
+
+  public var sealPolicy: SealPolicy { timing.withLock { $0.sealPolicy } }
+  /// Between the last writer's close and `finished`: rename right after close, and reopening, are one session.
+  public var settleTime: Span { timing.withLock { $0.settleTime } }
+
+  /// From now on; a settle time that has begun ends as it would have.
+  public func adopt(_ sealPolicy: SealPolicy, settleTime: Span, quota: SpoolQuota) {
+    timing.withLock { $0 = Timing(sealPolicy: sealPolicy, settleTime: settleTime) }
+    for recording in loadedRecordings { recording.state.withLock { $0.tracker?.policy = sealPolicy } }
+    evictor.adopt(quota)
   }
 
   // MARK: Recordings
@@ -125,6 +141,8 @@ public final class Spool: Sendable {
 
   /// The recording, if it is open or was a moment ago.
   public func knownRecording(_ inode: UInt64) -> Recording? { table.withLock { $0.recordings[inode] } }
+  /// Those that a writer has open.
+  public var openRecordings: [Recording] { loadedRecordings.filter(\.hasWriters) }
   /// All of those.
   var loadedRecordings: [Recording] { table.withLock { Array($0.recordings.values) } }
   public func knownRecording(_ session: SessionID) -> Recording? {
@@ -320,7 +338,11 @@ public final class Spool: Sendable {
 
   func settle(_ recording: Recording, opening: Int) {
     let deadline = clock.now + settleTime
-    table.withLock { $0.settling.append(Settling(deadline: deadline, recording: recording, opening: opening)) }
+    table.withLock { table in
+      // At the end, unless the settle time has become shorter meanwhile.
+      let place = table.settling.lastIndex { $0.deadline <= deadline }.map { $0 + 1 } ?? 0
+      table.settling.insert(Settling(deadline: deadline, recording: recording, opening: opening), at: place)
+    }
     wake()
   }
 

@@ -116,7 +116,8 @@ public final class Supervisor {
   private func handleSignals(_ descriptor: CInt) {
     while case let signal = clinux_next_signal(descriptor), signal != 0 {
       switch signal {
-      case SIGHUP: children.forEach { $0.signal(SIGHUP) }
+      // The worker reads its settings again; helpers have none that change.
+      case SIGHUP: children[worker].signal(SIGHUP)
       case SIGUSR2: beginHandover()
       default: stop(code: 0)
       }

@@ -32,6 +32,8 @@ public struct DirectoryStatus: Sendable {
     status.lagSeconds = max(status.lagSeconds, recording.lagSeconds)
     if let last = recording.lastSyncedAt { status.lastSyncedAt = max(last, status.lastSyncedAt ?? last) }
     status.isHeld = status.isHeld || recording.isHeld
+    if let stalled = recording.stalledSeconds { status.stalledSeconds = max(stalled, status.stalledSeconds ?? 0) }
+    if let killed = recording.writerKilledAt { status.writerKilledAt = max(killed, status.writerKilledAt ?? 0) }
     for (place, share) in recording.destinations.enumerated() { add(share, at: place, of: recording) }
   }
 

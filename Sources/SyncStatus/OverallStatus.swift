@@ -13,6 +13,14 @@ public struct OverallStatus: Sendable, Equatable {
   public var isPaused: Bool
   /// Bytes a second over all transfers; nil: no limit.
   public var bytesPerSecondMax: Int?
+  /// With a schedule of limits, when its next entry begins, such as `Mon 18:00` on the clock of that machine.
+  public var limitUntil: String?
+  /// Uploads are paused because the connection is metered.
+  public var isOnMeter: Bool
+  /// Seconds between the beginnings of two rounds of periodic sync; nil: uploads are continuous.
+  public var syncEvery: Double?
+  /// When the next round begins, in seconds since 1970; nil: in a round, or without rounds.
+  public var nextRoundAt: Double?
   /// Requests on their way.
   public var inFlight: Int
   /// Set while the journal cannot be written; nothing is sent then.
@@ -25,6 +33,7 @@ public struct OverallStatus: Sendable, Equatable {
     self.connection = connection
     self.isPaused = false
     self.bytesPerSecondMax = nil
+    self.isOnMeter = false
     self.inFlight = 0
     self.journalError = nil
   }

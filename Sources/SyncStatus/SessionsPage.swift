@@ -26,6 +26,10 @@ public struct SessionsPage: Sendable {
     } else {
       json.addNull("limit_bytes_per_second")
     }
+    json.add("limit_until", optional: overall.limitUntil)
+    json.add("metered", overall.isOnMeter)
+    if let syncEvery = overall.syncEvery { json.add("sync_every_seconds", syncEvery) }
+    json.add("next_round_at", optional: overall.nextRoundAt.map(Timestamp.text))
     json.add("transfers_in_flight", overall.inFlight)
     json.add("journal_error", optional: overall.journalError)
     json.add("bytes_waiting", overall.bytesWaiting)

@@ -57,7 +57,13 @@ struct StatusHead {
       if let left = live.secondsLeft { queue.append(DurationText.human(left) + " left") }
     }
     if overall.isPaused { queue.append("paused by you (reelfs resume)") }
-    if let limit = overall.bytesPerSecondMax { queue.append("limit \(ByteSize.human(Int64(limit)))/s") }
+    if overall.isOnMeter { queue.append("paused: the connection is metered (reelfs resume)") }
+    if let limit = overall.bytesPerSecondMax {
+      queue.append("limit \(ByteSize.human(Int64(limit)))/s" + (overall.limitUntil.map { " until \($0)" } ?? ""))
+    }
+    if let next = overall.nextRoundAt {
+      queue.append("next round in \(DurationText.human(next - overall.time)) (reelfs flush)")
+    }
     if let error = overall.journalError { queue.append("journal: " + PrintableText.line(error)) }
     return queue
   }

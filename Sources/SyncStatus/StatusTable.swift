@@ -29,6 +29,7 @@ public struct StatusTable: Sendable {
       } else if recording.state != .synced {
         lines += recording.destinations.map { cut("    → " + $0.line) }
       }
+      if let note = Self.note(of: recording) { lines.append(cut("    " + note)) }
     }
     if shown.count < sorted.count { lines.append(cut("… and \(sorted.count - shown.count) more")) }
     return lines
@@ -41,6 +42,12 @@ public struct StatusTable: Sendable {
       if left.lagSeconds != right.lagSeconds { return left.lagSeconds > right.lagSeconds }
       return left.path.lexicographicallyPrecedes(right.path)
     }
+  }
+
+  /// What is to be said of whoever writes it.
+  private static func note(of recording: RecordingStatus) -> String? {
+    if let seconds = recording.stalledSeconds { return "open, but nothing was written for \(DurationText.human(seconds))" }
+    return recording.writerKilledAt.map { "its writer was killed at \(Timestamp.text($0)); what it had written is here" }
   }
 
   private func row(_ recording: RecordingStatus, _ columns: Columns) -> String {

@@ -27,11 +27,15 @@ public struct SyncEvent: Sendable, Equatable {
     case connectionLost(String)
     case connectionRestored
     case sessionRegistered(SessionID)
+    /// Open, and no byte of it changed for so many seconds.
+    case recordingStalled(SessionID, seconds: Int)
+    /// A signal ended a process that had it open for writing.
+    case writerKilled(SessionID)
 
     /// Of several destinations it is about all.
     public var isOfAll: Bool {
       switch self {
-      case .sessionRegistered, .sessionUploadComplete: true
+      case .sessionRegistered, .sessionUploadComplete, .recordingStalled, .writerKilled: true
       case .chunkUploaded, .uploadError, .uploadPaused, .uploadResumed, .connectionLost, .connectionRestored: false
       }
     }
@@ -47,6 +51,8 @@ public struct SyncEvent: Sendable, Equatable {
       case .connectionLost: "CONNECTION_LOST"
       case .connectionRestored: "CONNECTION_RESTORED"
       case .sessionRegistered: "SESSION_REGISTERED"
+      case .recordingStalled: "RECORDING_STALLED"
+      case .writerKilled: "WRITER_KILLED"
       }
     }
   }
@@ -66,12 +72,15 @@ public enum EventLine {
       json.add("sessionId", session.description)
       json.add("chunkId", chunk)
       json.add("totalChunks", totalChunks)
-    case .sessionUploadComplete(let session), .sessionRegistered(let session):
+    case .sessionUploadComplete(let session), .sessionRegistered(let session), .writerKilled(let session):
       json.add("sessionId", session.description)
     case .uploadError(let session, let chunk, let error):
       json.add("sessionId", session.description)
       if let chunk { json.add("chunkId", chunk) } else { json.addNull("chunkId") }
       json.add("error", error)
+    case .recordingStalled(let session, let seconds):
+      json.add("sessionId", session.description)
+      json.add("seconds", seconds)
     case .uploadPaused(let reason), .connectionLost(let reason):
       json.add("error", reason)
     case .uploadResumed, .connectionRestored:

@@ -11,7 +11,8 @@ public struct ChunkTracker: Sendable {
   public private(set) var size: Int64
   /// The version a chunk gets that is sealed for the first time (higher after a truncation: see `truncated`).
   public private(set) var baseVersion: ChunkVersion
-  private let policy: SealPolicy
+  /// Counts for what is looked at from now on.
+  package var policy: SealPolicy
   private var handedOff: ChunkSet
   private var touched: [Int: TouchedChunk] = [:]
   /// When bytes outside `touched` last came to be (a hole, or bytes found at start); nil: there are none.

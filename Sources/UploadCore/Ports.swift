@@ -62,32 +62,50 @@ public protocol EventInbox {
 
 /// Receives notices and the connection's state after each turn. Called on the uploader thread only.
 public protocol StatusSink {
-  mutating func publish(_ notices: [UploadNotice], _ summary: UploadSummary)
+  /// - Parameter attempts: that have ended in this turn, recorded or not.
+  mutating func publish(_ notices: [UploadNotice], _ attempts: [UploadAttempt], _ summary: UploadSummary)
 }
 
 /// The state of the uploader as a whole.
 public struct UploadSummary: Sendable, Equatable {
   public var connection: ConnectionState
   public var isPausedByUser: Bool
+  /// Paused because the connection is metered.
+  public var isOnMeter: Bool
   public var inFlight: Int
   /// Chunks on their way; as many as the transfers carry.
   public var sending: [ChunkID] = []
   public var bytesPerSecondMax: Int?
+  /// When the next round of periodic sync begins; nil: without rounds, or in one. May be over if nothing waited for it.
+  public var nextRound: Instant?
+  public var syncEvery: Span?
   /// Sessions with a retry delay, and the last error of each, for the status of those sessions; at most 1,000.
   public var troubled: [SessionID: String]
   /// Set while the journal cannot be written; nothing is sent then.
   public var journalError: String?
 
   public init(
-    connection: ConnectionState = .online, isPausedByUser: Bool = false, inFlight: Int = 0,
-    bytesPerSecondMax: Int? = nil, troubled: [SessionID: String] = [:], journalError: String? = nil
+    connection: ConnectionState = .online, isPausedByUser: Bool = false, isOnMeter: Bool = false, inFlight: Int = 0,
+    bytesPerSecondMax: Int? = nil, nextRound: Instant? = nil, syncEvery: Span? = nil,
+    troubled: [SessionID: String] = [:], journalError: String? = nil
   ) {
     self.connection = connection
     self.isPausedByUser = isPausedByUser
+    self.isOnMeter = isOnMeter
     self.inFlight = inFlight
     self.bytesPerSecondMax = bytesPerSecondMax
+    self.nextRound = nextRound
+    self.syncEvery = syncEvery
     self.troubled = troubled
     self.journalError = journalError
+  }
+}
+
+extension UploadSummary {
+  /// When the next round begins, as of `now`: rounds that nobody needed are left out without a turn of the loop.
+  public func nextRound(after now: Instant) -> Instant? {
+    guard let nextRound, let syncEvery, nextRound <= now else { return nextRound }
+    return nextRound + Span(nanoseconds: ((now - nextRound).nanoseconds / syncEvery.nanoseconds + 1) * syncEvery.nanoseconds)
   }
 }
 

@@ -181,6 +181,10 @@ public enum JournalFact: Sendable, Equatable {
   case prioritized(SessionID, UploadPriority)
   case removed(SessionID)
   case pausedByUser(Bool)
+  /// A signal ended a process that had the recording open for writing.
+  case writerKilled(SessionID)
+  /// For `reelfs report`; nothing that is sent depends on it.
+  case attempted(UploadAttempt)
 }
 
 /// What people are told, in `.status/events.jsonl`.
@@ -193,4 +197,10 @@ public enum UploadNotice: Sendable, Equatable {
   case uploadResumed
   case connectionLost(String)
   case connectionRestored
+  /// Open for writing, and no byte of it changed for so many seconds.
+  case recordingStalled(SessionID, seconds: Int)
+  case writerKilled(SessionID)
+
+  /// The reason when a person paused all uploads.
+  public static let pausedByUser = "paused by the user"
 }

@@ -25,6 +25,10 @@ public enum UploadEvent: Sendable, Equatable {
   case finished(SessionID, size: Int64)
   /// The recording was deleted or replaced: drop it from the queue. Nothing is deleted remotely.
   case removed(SessionID)
+  /// A signal ended a process that had the recording open for writing; told before the recording is closed.
+  case writerKilled(SessionID)
+  /// Nothing but to be told, in the order of what happens.
+  case stalled(SessionID, seconds: Int)
 
   // From the transport.
   case progressed(TransferID, bytes: Int)
@@ -43,10 +47,10 @@ public enum UploadEvent: Sendable, Equatable {
   var session: SessionID? {
     switch self {
     case .registered(let session, _), .opened(let session), .truncated(let session, _, _), .renamed(let session, _),
-      .finished(let session, _), .removed(let session): session
+      .finished(let session, _), .removed(let session), .writerKilled(let session): session
     case .sealed(let chunk, _, _), .reopened(let chunk): chunk.session
     case .control(let command): command.session
-    case .restored, .introduced, .progressed, .discovered, .transferred, .networkChanged, .timePassed: nil
+    case .restored, .introduced, .stalled, .progressed, .discovered, .transferred, .networkChanged, .timePassed: nil
     }
   }
 }
@@ -118,13 +122,17 @@ public enum ControlCommand: Sendable, Equatable {
   /// The seed's PROCESS_UPLOADS: forget delays and look at once. `force` also cancels what is in flight, frees its
   /// leases, and tries failed sessions again. `session` nil: all of them.
   case processUploads(SessionID?, force: Bool)
+  /// The connection is paid by the byte and not to be used, or it is not (any more).
+  case metered(Bool)
+  /// Settings changed under the running mount. The geometry stays, and so does a limit that the change does not touch.
+  case adopt(UploadPolicy)
 
   /// Whom it is about; nil: everything.
   var session: SessionID? {
     switch self {
     case .hold(let session), .release(let session), .prioritize(let session, _): session
     case .processUploads(let session, _): session
-    case .pauseAll, .resumeAll, .limit: nil
+    case .pauseAll, .resumeAll, .limit, .metered, .adopt: nil
     }
   }
 }

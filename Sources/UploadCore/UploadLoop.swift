@@ -12,6 +12,10 @@ public struct UploadLoop<
   static var roundsMax: Int { 8 }
   /// Facts kept while the journal fails; beyond, the inbox is left alone until it works again. 64 Ki facts of ~100 bytes.
   static var unrecordedMax: Int { 65_536 }
+  /// Attempts that ended are recorded with the next facts, or alone when the first of them is so old.
+  static var attemptsAge: Span { .seconds(60) }
+  /// Of them, so many are kept for that.
+  static var attemptsMax: Int { 4_096 }
   /// Between attempts to write a journal that fails.
   static var journalPause: Span { .seconds(1) }
 
@@ -32,6 +36,11 @@ public struct UploadLoop<
   private var journalRetry: Instant?
   /// Decided, but not started: their facts come first. At most `policy.parallel`.
   private var unstarted: [Transfer] = []
+  /// Ended, not in the journal yet, and since when the first of them waits.
+  private var attempts: [UploadAttempt] = []
+  private var attemptsSince: Instant?
+  /// Ended in this turn.
+  private var attemptsOfTurn: [UploadAttempt] = []
   /// Told once the facts they rest on are recorded.
   private var unpublished: [UploadNotice] = []
 
@@ -79,7 +88,7 @@ public struct UploadLoop<
       collect(now)
     }
     journalRetry = nil
-    let isRecorded = record(now)
+    let isRecorded = record(now, isLast: true)
     for id in scheduler.inFlight where !unstarted.contains(where: { $0.id == id }) { transport.cancel(id) }
     unstarted = []
     publish()
@@ -103,10 +112,19 @@ public struct UploadLoop<
     // The time of what has not been started does not run.
     let waiting = unstarted.map { UploadEvent.progressed($0.id, bytes: 0) }
     apply(scheduler.handle(waiting + events, at: now))
+    keepAttempts(now)
     // Decided while the journal failed, and meanwhile the destination went away, or somebody paused.
     guard !scheduler.maySend else { return }
     for transfer in unstarted where transfer.request != .probe { scheduler.takeBack(transfer.id) }
     unstarted.removeAll { $0.request != .probe }
+  }
+
+  private mutating func keepAttempts(_ now: Instant) {
+    let ended = scheduler.takeAttempts()
+    guard !ended.isEmpty else { return }
+    attemptsOfTurn += ended
+    attempts += ended.prefix(Self.attemptsMax - attempts.count)
+    attemptsSince = attemptsSince ?? now
   }
 
   private mutating func apply(_ effects: [UploadEffect]) {
@@ -145,15 +163,18 @@ public struct UploadLoop<
   }
 
   /// - Returns: whether everything decided so far is in the journal.
-  private mutating func record(_ now: Instant) -> Bool {
-    guard !unrecorded.isEmpty else {
+  private mutating func record(_ now: Instant, isLast: Bool = false) -> Bool {
+    let attemptsAreDue = attemptsSince.map { isLast || $0 + Self.attemptsAge <= now } ?? false
+    guard !unrecorded.isEmpty || attemptsAreDue else {
       scheduler.forgetSettled()
       return true
     }
     if let journalRetry, now < journalRetry { return false }
     do {
-      try journal.record(unrecorded)
+      try journal.record(unrecorded + attempts.map(JournalFact.attempted))
       unrecorded = []
+      attempts = []
+      attemptsSince = nil
       scheduler.forgetSettled()
       journalError = nil
       journalRetry = nil
@@ -170,6 +191,7 @@ public struct UploadLoop<
     summary.journalError = journalError
     let notices = journalError == nil ? unpublished : []
     if journalError == nil { unpublished = [] }
-    sink.publish(notices, summary)
+    sink.publish(notices, attemptsOfTurn, summary)
+    attemptsOfTurn = []
   }
 }

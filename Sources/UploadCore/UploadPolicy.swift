@@ -17,6 +17,10 @@ public struct UploadPolicy: Sendable, Equatable {
   /// How often bytes may arrive damaged before the session fails for good.
   public var corruptionsMax = 3
   public var bytesPerSecondMax: Int?
+  /// Between the beginnings of two rounds of sending; nil: everything is sent as it comes.
+  public var syncEvery: Span?
+  /// A round lasts at least so long: what was closed just before it is finished, and goes along.
+  public var roundLeast = Span.seconds(3)
   public var geometry = TransferGeometry.chunks
 
   public init() {}

@@ -48,7 +48,7 @@ struct Connection: Sendable {
 /// The circuit: online, suspect, offline, blocked.
 extension UploadScheduler {
   mutating func startProbe() {
-    guard connection.probe == nil, !isPausedByUser else { return }
+    guard connection.probe == nil, !isPaused, rounds.isOpen else { return }
     switch connection.state {
     case .online: return
     case .suspect: break

@@ -14,6 +14,8 @@ extension UploadScheduler {
     case .prioritize(let session, let priority): prioritize(session, priority)
     case .limit(let bytesPerSecond): limiter.change(to: bytesPerSecond, at: now)
     case .processUploads(let session, let force): processUploads(session, force: force)
+    case .metered(let isOnMeter): metered(isOnMeter)
+    case .adopt(let policy): adopt(policy)
     }
   }
 
@@ -22,16 +24,35 @@ extension UploadScheduler {
     guard !isPausedByUser else { return }
     isPausedByUser = true
     effects.append(.record(.pausedByUser(true)))
-    effects.append(.announce(.uploadPaused("paused by the user")))
+    effects.append(.announce(.uploadPaused(UploadNotice.pausedByUser)))
   }
 
+  /// Whoever resumes takes the cost of a metered connection upon himself, until it has been another one.
   private mutating func resume() {
+    if isOnMeter { metered(false) }
     if isPausedByUser {
       isPausedByUser = false
       effects.append(.record(.pausedByUser(false)))
       effects.append(.announce(.uploadResumed))
     }
     probeSoon()
+  }
+
+  private mutating func metered(_ isOnMeter: Bool) {
+    guard isOnMeter != self.isOnMeter else { return }
+    self.isOnMeter = isOnMeter
+    effects.append(.announce(isOnMeter ? .uploadPaused("the connection is metered") : .uploadResumed))
+    if !isOnMeter { probeSoon() }
+  }
+
+  private mutating func adopt(_ changed: UploadPolicy) {
+    let old = policy
+    policy = changed
+    policy.geometry = old.geometry
+    if changed.bytesPerSecondMax != old.bytesPerSecondMax { limiter.change(to: changed.bytesPerSecondMax, at: now) }
+    rounds.change(to: changed.syncEvery, at: now, least: policy.roundLeast)
+    // What is in flight beyond a smaller number arrives.
+    connection.window = min(connection.window, policy.parallel)
   }
 
   private mutating func hold(_ session: SessionID, _ isHeld: Bool) {
@@ -67,6 +88,7 @@ extension UploadScheduler {
       refresh(session)
     }
     connection.notBefore = nil
+    rounds.begin(at: now, least: policy.roundLeast)
     probeSoon()
   }
 }

@@ -9,8 +9,10 @@ extension UploadScheduler {
   /// one would leave none for rewrites: our own count never gets here.
   package static let versionMax = ChunkVersion(1 << 31)
 
-  mutating func ended(_ id: TransferID, _ outcome: TransferOutcome) {
+  /// - Parameter ending: as what it counts, where the outcome does not say it.
+  mutating func ended(_ id: TransferID, _ outcome: TransferOutcome, as ending: UploadAttempt.Ending? = nil) {
     guard let transfer = release(id) else { return }
+    count(transfer, ending ?? UploadAttempt.Ending(outcome), outcome)
     guard let session = transfer.request.session else { return probeEnded(outcome) }
     settle(transfer, outcome)
     switch outcome {

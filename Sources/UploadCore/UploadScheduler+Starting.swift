@@ -64,8 +64,11 @@ extension UploadScheduler {
   mutating func lease(_ request: UploadRequest, charged: Int = 0) -> TransferID {
     let id = TransferID(nextTransfer)
     nextTransfer += 1
-    var transfer = InFlight(id: id, request: request, lastProgress: now)
-    if let session = request.session { transfer.announcements = sessions[session]?.announcements ?? 0 }
+    var transfer = InFlight(id: id, request: request, started: now, lastProgress: now)
+    if let session = request.session {
+      transfer.announcements = sessions[session]?.announcements ?? 0
+      transfer.failuresBefore = sessions[session]?.failures ?? 0
+    }
     if limiter.bytesPerSecond != nil, charged > 0 {
       // A chunk's length is not known here; `settle` gives back what it falls short of a whole one.
       transfer.charged = charged
@@ -93,7 +96,8 @@ extension UploadScheduler {
 
   /// Ends an attempt from our side. The caller says what becomes of its chunk.
   mutating func cancel(_ id: TransferID) {
-    guard release(id) != nil else { return }
+    guard let transfer = release(id) else { return }
+    count(transfer, .cancelled)
     effects.append(.cancel(id))
   }
 
@@ -132,7 +136,7 @@ extension UploadScheduler {
     for transfer in transfers where stallMoment(of: transfer) <= now {
       effects.append(.cancel(transfer.id))
       let seconds = policy.uploadTimeout.nanoseconds / 1_000_000_000
-      ended(transfer.id, .retryable("no byte moved for \(seconds) s", after: nil))
+      ended(transfer.id, .retryable("no byte moved for \(seconds) s", after: nil), as: .stalled)
       suspect(because: transfer)
     }
   }

@@ -6,7 +6,7 @@ package import UploadProtocol
 ///
 /// Rules, in the order in which they bind:
 /// 1. connection: nothing but one probe at a time while the destination is away (`UploadScheduler+Connection`);
-/// 2. limits: at most `policy.parallel` requests in flight, and `limit` bytes a second;
+/// 2. limits: at most `policy.parallel` requests in flight, `limit` bytes a second, and with `syncEvery` only in rounds;
 /// 3. order: priority, then recordings still open, then fair shares; the lowest chunk first (`FairQueue`);
 /// 4. a chunk in flight is leased: it is neither pending nor forgotten. A chunk that changes meanwhile keeps its lease
 ///    as *stale*: the attempt runs to its end (a chunk rewritten faster than the link carries it would otherwise never
@@ -27,13 +27,18 @@ public struct UploadScheduler: Sendable {
   /// When delayed sessions wake. A ticket whose moment is not the session's `notBefore` any more means nothing.
   var delays = Heap<DelayTicket>()
 
+  /// Requests that have ended, for those who count.
+  var attempts: [UploadAttempt] = []
   /// At most `policy.parallel`, in the order of starting.
   var transfers: [InFlight] = []
   var nextTransfer: UInt64 = 1
 
   var connection = Connection()
   var limiter: RateLimiter
+  var rounds: Rounds
   var isPausedByUser = false
+  /// The connection is paid by the byte, and it is not to be used then.
+  var isOnMeter = false
   /// Last error of sessions that rest; at most `troubledMax`.
   var troubled: [SessionID: String] = [:]
   /// Bounds what each turn publishes; a person reads a dozen.
@@ -44,6 +49,7 @@ public struct UploadScheduler: Sendable {
     self.policy = policy
     self.generator = generator
     limiter = RateLimiter(bytesPerSecond: policy.bytesPerSecondMax)
+    rounds = Rounds(every: policy.syncEvery)
     // What the destination takes is asked first.
     if policy.geometry == .undiscovered { connection.state = .suspect }
   }
@@ -58,11 +64,14 @@ public struct UploadScheduler: Sendable {
   /// (`.timePassed`) at the latest.
   public mutating func handle(_ events: some Sequence<UploadEvent>, at now: Instant) -> [UploadEffect] {
     self.now = max(self.now, now)
+    skipRounds()
     for event in events { take(event) }
     cancelStalled()
     wakeDelayed()
+    beginRound()
     startProbe()
     startTransfers()
+    endRound()
     defer { effects = [] }
     return effects
   }
@@ -79,6 +88,8 @@ public struct UploadScheduler: Sendable {
     case .renamed(let session, let facts): renamed(session, facts)
     case .finished(let session, let size): finished(session, size: size)
     case .removed(let session): removed(session)
+    case .writerKilled(let session): writerKilled(session)
+    case .stalled(let session, let seconds): effects.append(.announce(.recordingStalled(session, seconds: seconds)))
     case .progressed(let id, _): progressed(id)
     case .discovered(let geometry): discovered(geometry)
     case .transferred(let id, let outcome): ended(id, outcome)
@@ -111,7 +122,8 @@ public struct UploadScheduler: Sendable {
   public var deadline: Instant? {
     var moments: [Instant] = transfers.map { stallMoment(of: $0) }
     if let delay = delays.min { moments.append(delay.moment) }
-    if !isPausedByUser, connection.probe == nil, let probe = connection.nextProbe { moments.append(probe) }
+    if !isPaused, rounds.isOpen, connection.probe == nil, let probe = connection.nextProbe { moments.append(probe) }
+    if let round = roundDeadline { moments.append(round) }
     if maySend, !queue.isEmpty, transfers.count < connection.window, chunksCarried < Self.chunksCarriedMax {
       moments.append(max(now, connection.notBefore ?? now, limiter.nextStart ?? now))
     }
@@ -120,8 +132,9 @@ public struct UploadScheduler: Sendable {
 
   public var summary: UploadSummary {
     var summary = UploadSummary(
-      connection: connection.visibleState, isPausedByUser: isPausedByUser, inFlight: transfers.count,
-      bytesPerSecondMax: limiter.bytesPerSecond, troubled: troubled)
+      connection: connection.visibleState, isPausedByUser: isPausedByUser, isOnMeter: isOnMeter, inFlight: transfers.count,
+      bytesPerSecondMax: limiter.bytesPerSecond, nextRound: rounds.isOpen ? nil : rounds.next, syncEvery: rounds.every,
+      troubled: troubled)
     for transfer in transfers {
       guard let session = transfer.request.session else { continue }
       summary.sending += transfer.request.chunks.map { ChunkID(session, $0) }
@@ -145,15 +158,19 @@ public struct UploadScheduler: Sendable {
   /// Attempts that are under way.
   package var inFlight: [TransferID] { transfers.map(\.id) }
 
-  /// Neither paused, nor offline, nor in doubt.
-  var maySend: Bool { !isPausedByUser && connection.state == .online }
+  /// Neither paused, nor between rounds, nor offline, nor in doubt.
+  var maySend: Bool { !isPaused && rounds.isOpen && connection.state == .online }
+  var isPaused: Bool { isPausedByUser || isOnMeter }
 }
 
 /// One request on its way.
 struct InFlight: Sendable {
   let id: TransferID
   let request: UploadRequest
+  let started: Instant
   var lastProgress: Instant
+  /// Of its session, in a row.
+  var failuresBefore = 0
   /// Bytes charged to the limit.
   var charged = 0
   /// `SessionEntry.announcements` when it started.

@@ -47,7 +47,7 @@ struct SimulatedPorts: UploadJournal, TransferSource, UploadTransport, EventInbo
 
   var deadline: Instant? { world.nextSeal }
 
-  mutating func publish(_ notices: [UploadNotice], _ summary: UploadSummary) {
+  mutating func publish(_ notices: [UploadNotice], _ attempts: [UploadAttempt], _ summary: UploadSummary) {
     if !world.isDead { world.checker.published(notices, summary, world) }
   }
 }

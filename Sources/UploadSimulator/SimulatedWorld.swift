@@ -101,6 +101,9 @@ final class SimulatedWorld {
     destination = SimulatedDestination(kind, using: &generator)
     policy.geometry = destination.geometry
     checker.isAppending = kind == .appended
+    // By a generator of its own, so that the other seeds stay what they were.
+    var rounds = SplitMix64(seed: seed ^ 0x726F_756E_6473)
+    if rounds.percent(12) { policy.syncEvery = .seconds(Int64.random(in: 5...120, using: &rounds)) }
     self.policy = policy
     schedule(.action, after: .zero)
   }

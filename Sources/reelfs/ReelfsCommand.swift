@@ -17,7 +17,7 @@ struct ReelfsCommand: AsyncParsableCommand {
     subcommands: [
       MountCommand.self, WorkerCommand.self, PageServerCommand.self,
       StatusCommand.self, FlushCommand.self, PauseCommand.self, ResumeCommand.self, RetryCommand.self,
-      PriorityCommand.self, LimitCommand.self, EvictCommand.self, VerifyCommand.self,
+      PriorityCommand.self, LimitCommand.self, EvictCommand.self, VerifyCommand.self, ReportCommand.self,
       RestartCommand.self, UnmountCommand.self, WebCommand.self, DoctorCommand.self, DebugBundleCommand.self,
       ReceiveCommand.self
     ])

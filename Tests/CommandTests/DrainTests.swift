@@ -31,6 +31,24 @@ struct DrainTests {
     #expect(outcome == .failed)
   }
 
+  @Test("between two rounds of periodic sync it asks for one, once in ten seconds and not in a round")
+  func nudge() throws {
+    var now = 0.0
+    var nudges: [Double] = []
+    let drain = Drain(timeout: 30, now: { now }, sleep: { now += $0 })
+    _ = try drain.wait {
+      let recordings = [recording("a.wav", .uploading)]
+      var overall = FakeMount.overall(recordings)
+      // The rounds that it asked for take five seconds each.
+      let isInRound = nudges.last.map { now < $0 + 5 } ?? false
+      overall.nextRoundAt = isInRound ? nil : 1_000
+      return StatusSnapshot(overall: overall, recordings: recordings)
+    } nudge: {
+      nudges.append(now)
+    }
+    #expect(nudges == [0, 10, 20])
+  }
+
   @Test("when time is up it says what is unfinished")
   func timedOut() throws {
     let (outcome, snapshot, seconds) = try wait([[.uploading, .paused, .synced]], timeout: 10)

@@ -1,4 +1,5 @@
 import Foundation
+import SyncStatus
 import Testing
 import UploadCore
 import reelfs
@@ -157,7 +158,8 @@ struct MountConfigurationTests {
       (.connectionCheckInterval, "0.1"), (.parallel, "65"), (.limit, "1"), (.spoolQuota, "1M"), (.keepLocal, "some"),
       (.settle, "61"), (.maxLag, "0"), (.compress, "gzip"), (.device, "../x"), (.device, ".."), (.device, ""),
       (.tokenFile, "/does/not/exist"), (.destination, "nas:8090"), (.fsync, ""), (.hideXattrs, "maybe"),
-      (.daemon, "2"), (.stateDir, ""), (.chunkSize, "big"), (.s3Endpoint, "minio")
+      (.daemon, "2"), (.stateDir, ""), (.chunkSize, "big"), (.s3Endpoint, "minio"),
+      (.limitSchedule, "8-18,2M"), (.syncEvery, "9"), (.pauseOnMetered, "sometimes")
     ])
   func wrong(setting: Setting, text: String) {
     #expect(complaint([setting: text])?.hasPrefix(setting.flag + ":") == true)
@@ -173,6 +175,25 @@ struct MountConfigurationTests {
     ])
   func badFile(text: String, beginning: String) {
     #expect(complaint(file: text)?.hasPrefix(beginning) == true, "\(complaint(file: text) ?? "none")")
+  }
+
+  @Test("a schedule, rounds and metered connections can be set, and what excludes each other is refused")
+  func steering() throws {
+    let file = """
+      limit-schedule: 08:00,2M 18:00,off
+      sync-every: 15m
+      pause-on-metered: true
+      settle: 3
+      """
+    let configuration = try read(file: file)
+    #expect(configuration.limitSchedule == (try LimitSchedule("08:00,2M 18:00,off")))
+    #expect(configuration.policy.syncEvery == .seconds(900))
+    #expect(configuration.policy.roundLeast == .seconds(5))
+    #expect(configuration.pausesOnMetered)
+    // A flag takes back what the file says.
+    #expect(try read([.limitSchedule: "off", .syncEvery: "off"], file: file).policy.syncEvery == nil)
+    #expect(complaint([.limit: "1M", .limitSchedule: "08:00,2M"])?.contains("exclude each other") == true)
+    #expect(complaint([.syncEvery: "15m", .fsync: "remote"])?.hasPrefix("--sync-every: fsync() would wait") == true)
   }
 
   @Test("an empty file sets nothing", arguments: ["", "# nothing\n", "---\n", "{}"])

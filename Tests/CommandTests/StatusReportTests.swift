@@ -38,6 +38,10 @@ struct StatusReportTests {
     var whole = FakeMount.overall([odd], .blocked("401"))
     whole.isPaused = true
     whole.bytesPerSecondMax = 5_000
+    whole.limitUntil = "Mon 18:00"
+    whole.isOnMeter = true
+    whole.syncEvery = 900
+    whole.nextRoundAt = 1_795_346_400
     whole.inFlight = 3
     whole.journalError = "disk full"
     let snapshot = try StatusSnapshot(json: SessionsPage.bytes(whole, [odd]))

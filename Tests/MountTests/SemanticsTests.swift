@@ -7,7 +7,7 @@ struct SemanticsTests {
   private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()
 
-  private static let shown = SemanticsRegistry.shown + SemanticsRegistry.shownOfDisks
+  private static let shown = SemanticsRegistry.shown + SemanticsRegistry.shownOfDisks + SemanticsRegistry.shownOfSteering
 
   private static func text(_ path: String) throws -> String {
     try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)

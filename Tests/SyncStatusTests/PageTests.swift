@@ -38,6 +38,8 @@ struct PageTests {
     full.error = "x"
     full.sha256 = "00"
     full.lastSyncedAt = 1
+    full.stalledSeconds = 45
+    full.writerKilledAt = 1
     let folder = DirectoryStatus.sum([full], path: [], destination: "d")
     for status in [full, recording("b"), folder, RecordingStatus(state: .synced, path: [], destination: "")] {
       let withValue = StatusAttributes.names.filter { StatusAttributes.value($0, of: status) != nil }
@@ -158,19 +160,36 @@ struct PageTests {
   func metrics() throws {
     var counters = MetricsPage.Counters()
     counters.chunksUploaded = 9
-    let text = MetricsPage.text(overall([recording("evil\"} 1\n")], .offline("down")), counters)
+    counters.attempts = ["stored": 4, "session_unknown": 0]
+    var histograms = MetricsPage.Histograms()
+    histograms.writes = MetricsPage.Histogram(bounds: [0.001, 2.5], counts: [3, 2, 1], sumSeconds: 4.25)
+    let text = MetricsPage.text(
+      overall([recording("evil\"} 1\n")], .offline("down")), counters, MetricsPage.Machine(), histograms)
     var known: Set<String> = []
     for line in text.split(separator: "\n") {
       if line.hasPrefix("# ") {
         known.insert(String(line.split(separator: " ")[2]))
         continue
       }
-      let match = try #require(line.wholeMatch(of: /([a-z_]+)(\{(status|state)="[a-z]+"\})? -?[0-9.]+/), "\(line)")
-      #expect(known.contains(String(match.1)))
+      let match = try #require(line.wholeMatch(of: /([a-z_]+)(\{(status|state|outcome|le)="([a-z_0-9.]+|\+Inf)"\})? -?[0-9.]+/), "\(line)")
+      let name = String(match.1)
+      #expect(["", "_bucket", "_sum", "_count"].contains { known.contains(String(name.dropLast($0.count))) && name.hasSuffix($0) })
       #expect(match.1.hasPrefix("reelfs_"))
     }
     #expect(text.contains("\nreelfs_uploaded_chunks_total 9\n"))
     #expect(text.contains("\nreelfs_connection{state=\"offline\"} 1\n"))
+    #expect(text.contains("\nreelfs_upload_attempts_total{outcome=\"stored\"} 4\n"))
+    #expect(
+      text.contains(
+        """
+        # TYPE reelfs_write_duration_seconds histogram
+        reelfs_write_duration_seconds_bucket{le="0.001"} 3
+        reelfs_write_duration_seconds_bucket{le="2.5"} 5
+        reelfs_write_duration_seconds_bucket{le="+Inf"} 6
+        reelfs_write_duration_seconds_sum 4.25
+        reelfs_write_duration_seconds_count 6
+
+        """))
     #expect(text.contains("\nreelfs_snapshot_timestamp_seconds 1795346354.5\n"))
     #expect(text.hasSuffix("\n"))
   }
@@ -190,10 +209,14 @@ struct PageTests {
       line(.uploadError(session, chunk: 10, "Server unreachable")) == head
         + #""UPLOAD_ERROR","sessionId":"sess_00000000000000ff","chunkId":10,"error":"Server unreachable"}"# + "\n")
     #expect(line(.uploadError(session, chunk: nil, "x")).contains(#""chunkId":null"#))
+    #expect(
+      line(.recordingStalled(session, seconds: 31)) == head
+        + #""RECORDING_STALLED","sessionId":"sess_00000000000000ff","seconds":31}"# + "\n")
     #expect(line(.connectionRestored) == head + #""CONNECTION_RESTORED"}"# + "\n")
     for (kind, type) in [
       (SyncEvent.Kind.uploadPaused("p"), "UPLOAD_PAUSED"), (.uploadResumed, "UPLOAD_RESUMED"),
-      (.connectionLost("l"), "CONNECTION_LOST"), (.sessionRegistered(session), "SESSION_REGISTERED")
+      (.connectionLost("l"), "CONNECTION_LOST"), (.sessionRegistered(session), "SESSION_REGISTERED"),
+      (.writerKilled(session), "WRITER_KILLED")
     ] {
       #expect(line(kind).hasPrefix(head + "\"\(type)\""))
     }

@@ -9,6 +9,9 @@ final class LoopWorld {
   var reports: [UploadEvent] = []
   var started: [Transfer] = []
   var facts: [JournalFact] = []
+  /// Recorded.
+  var attempts: [UploadAttempt] = []
+  var published: [UploadAttempt] = []
   var journalFails = false
   /// What `load` says instead of a payload.
   var loads: [UploadRequest: [TransferOutcome]] = [:]
@@ -40,7 +43,9 @@ struct WorldPort: UploadJournal, TransferSource, UploadTransport, EventInbox, St
   mutating func record(_ facts: [JournalFact]) throws(JournalError) {
     world.log.append("record")
     if world.journalFails { throw JournalError("disk full") }
-    world.facts += facts
+    for fact in facts {
+      if case .attempted(let attempt) = fact { world.attempts.append(attempt) } else { world.facts.append(fact) }
+    }
   }
 
   mutating func load(_ request: UploadRequest) -> LoadedTransfer<UploadRequest> {
@@ -72,9 +77,10 @@ struct WorldPort: UploadJournal, TransferSource, UploadTransport, EventInbox, St
 
   var deadline: Instant? { nil }
 
-  mutating func publish(_ notices: [UploadNotice], _ summary: UploadSummary) {
+  mutating func publish(_ notices: [UploadNotice], _ attempts: [UploadAttempt], _ summary: UploadSummary) {
     if !notices.isEmpty { world.log.append("publish") }
     world.notices += notices
+    world.published += attempts
     world.summary = summary
   }
 }

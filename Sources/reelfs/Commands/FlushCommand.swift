@@ -38,7 +38,9 @@ struct FlushCommand: ParsableCommand {
     var worst = ReelfsExit.allSynced
     for place in places {
       let left = timeout.map { max(0, $0 - (MonotonicSeconds.now() - start)) }
-      let (outcome, snapshot) = try Drain(timeout: left).waitVisibly { try place.snapshot() }
+      let (outcome, snapshot) = try Drain(timeout: left).waitVisibly { try place.snapshot() } nudge: {
+        try place.root.send(.processUploads(.all, force: false))
+      }
       if outcome == .synced {
         Terminal.say("\(place.title): \(SummaryPage.safeSentence(snapshot.overall))")
         continue

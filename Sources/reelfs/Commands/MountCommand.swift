@@ -27,6 +27,7 @@ struct MountCommand: ParsableCommand {
   func run() throws {
     Terminal.isShared.store(true, ordering: .relaxed)
     let configuration = try options.configuration()
+    options.keepCopy()
     if configuration.runsAsDaemon, !ServedMount.isDetached {
       try detach()
       if let page = PageFile(stateDirectory: configuration.stateDirectory).announcement { Terminal.say(page) }

@@ -42,7 +42,9 @@ struct UnmountCommand: ParsableCommand {
 
   private func drain(_ root: MountRoot) throws {
     try root.send(.flush(.all))
-    let (outcome, snapshot) = try Drain(timeout: timeout).waitVisibly { try root.snapshot() }
+    let (outcome, snapshot) = try Drain(timeout: timeout).waitVisibly { try root.snapshot() } nudge: {
+      try root.send(.processUploads(.all, force: false))
+    }
     switch outcome {
     case .synced:
       Terminal.say("\(root.path): \(SummaryPage.safeSentence(snapshot.overall))")

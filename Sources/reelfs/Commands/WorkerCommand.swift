@@ -12,6 +12,9 @@ struct WorkerCommand: ParsableCommand {
 
   func run() throws {
     Terminal.isShared.store(true, ordering: .relaxed)
-    Glibc.exit(try WorkerProcess(options.configuration(), receiverPort: receiverPort).serve())
+    let options = options
+    let worker = WorkerProcess(
+      try options.configurationOfWorker(), receiverPort: receiverPort, readAgain: { () throws(CommandFailure) in try options.configuration() })
+    Glibc.exit(try worker.serve())
   }
 }

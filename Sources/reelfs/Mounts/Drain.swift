@@ -28,14 +28,19 @@ package struct Drain {
     self.sleep = sleep
   }
 
+  /// Whoever waits does not wait for the next round of periodic sync: one is asked for this often at most.
+  static let nudgeSeconds = 10.0
+
   /// - Parameters:
-  ///   - read: the present status; asked again and again.
   ///   - onLook: given each status that is not the last.
+  ///   - read: the present status; asked again and again.
+  ///   - nudge: begins a round; called while the mount is between two and something is left to be sent.
   /// - Returns: how it ended, and the last status.
   package func wait(
-    onLook: (StatusSnapshot) -> Void = { _ in }, _ read: () throws -> StatusSnapshot
+    onLook: (StatusSnapshot) -> Void = { _ in }, _ read: () throws -> StatusSnapshot, nudge: () throws -> Void = {}
   ) throws -> (Outcome, StatusSnapshot) {
     let start = now()
+    var nudged = -Double.infinity
     while true {
       let looked = now()
       let snapshot = try read()
@@ -44,15 +49,21 @@ package struct Drain {
       if counts.failed > 0, counts.uploading == 0, counts.paused == 0 { return (.failed, snapshot) }
       if let timeout, now() - start >= timeout { return (.timedOut(snapshot.overall.total.state), snapshot) }
       onLook(snapshot)
+      if snapshot.overall.nextRoundAt != nil, looked - nudged >= Self.nudgeSeconds {
+        try nudge()
+        nudged = looked
+      }
       sleep(max(Self.pollSeconds, 4 * (now() - looked)))
     }
   }
 
   /// The same, with a line of progress where standard error is a terminal.
-  func waitVisibly(_ read: () throws -> StatusSnapshot) throws -> (Outcome, StatusSnapshot) {
+  func waitVisibly(
+    _ read: () throws -> StatusSnapshot, nudge: () throws -> Void
+  ) throws -> (Outcome, StatusSnapshot) {
     var display = ProgressDisplay(on: STDERR_FILENO)
     defer { display?.clear() }
-    return try wait(onLook: { display?.show($0.overall) }, read)
+    return try wait(onLook: { display?.show($0.overall) }, read, nudge: nudge)
   }
 
   /// What is not stored, at most ten lines: enough to act on, short enough to be read.

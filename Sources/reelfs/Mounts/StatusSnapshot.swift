@@ -32,6 +32,10 @@ package struct StatusSnapshot: Sendable {
       connection: DestinationState(name: document.connection, reason: document.connectionReason) ?? .online)
     overall.isPaused = document.paused
     overall.bytesPerSecondMax = document.limitBytesPerSecond
+    overall.limitUntil = document.limitUntil
+    overall.isOnMeter = document.metered ?? false
+    overall.syncEvery = document.syncEverySeconds
+    overall.nextRoundAt = document.nextRoundAt.flatMap(Timestamp.seconds(of:))
     overall.inFlight = document.transfersInFlight
     overall.journalError = document.journalError
     overall.destinations = (document.connections ?? []).map { one in
@@ -69,6 +73,10 @@ private struct SessionsDocument: Decodable {
   let connectionReason: String?
   let paused: Bool
   let limitBytesPerSecond: Int?
+  let limitUntil: String?
+  let metered: Bool?
+  let syncEverySeconds: Double?
+  let nextRoundAt: String?
   let transfersInFlight: Int
   let journalError: String?
   let connections: [ConnectionDocument]?
@@ -127,6 +135,8 @@ private struct RecordingDocument: Decodable {
   let sha256: String?
   let priority: String
   let hold: Bool
+  let stalledSeconds: Double?
+  let writerKilledAt: String?
 
   func value() throws(CommandFailure) -> RecordingStatus {
     guard let state = SyncState(rawValue: status) else {
@@ -149,6 +159,8 @@ private struct RecordingDocument: Decodable {
     value.sha256 = sha256
     value.priority = priority
     value.isHeld = hold
+    value.stalledSeconds = stalledSeconds
+    value.writerKilledAt = writerKilledAt.flatMap(Timestamp.seconds(of:))
     return value
   }
 }

@@ -1,4 +1,5 @@
 import Spool
+package import SyncStatus
 package import UploadCore
 
 /// All a mount needs to know, checked. Made by `MountConfigurationReader`.
@@ -14,6 +15,8 @@ package struct MountConfiguration: Sendable, Equatable {
 
   package enum Compression: String, Sendable, CaseIterable { case none, zstd }
 
+  package enum Notify: String, Sendable, CaseIterable { case auto, none }
+
   package enum SynchronizeTo: String, Sendable, CaseIterable {
     /// fsync() returns once file and journal are durable on this machine.
     case local
@@ -28,8 +31,17 @@ package struct MountConfiguration: Sendable, Equatable {
   package var mountpoint: String
   /// Absolute; spool and journal. Outside the mount point.
   package var stateDirectory: String
-  /// Retries, timeouts, transfers at once, and the rate limit.
+  /// Retries, timeouts, transfers at once, the rate limit, and rounds.
   package var policy = UploadPolicy()
+  /// The limit by the time of day; `policy.bytesPerSecondMax` is nil then.
+  package var limitSchedule: LimitSchedule?
+  package var pausesOnMetered = false
+  /// Commands that are run after what happens to a recording.
+  package var hooks = HookCommands()
+  package var heartbeatURL: String?
+  /// An open recording without a write for so long counts as stalled; nil: none ever does.
+  package var stallAfter: Span? = .seconds(30)
+  package var notifiesDesktop = true
   /// Bytes that the spool may hold; nil: a share of the file system.
   package var spoolQuota: Int64?
   package var keepLocal = KeepLocal.whileThereIsRoom

@@ -30,6 +30,8 @@ package struct MountConfigurationReader {
     configuration.also = try also(configuration.destination)
     configuration.policy = try policy()
     try readSpool(into: &configuration)
+    try readSteering(into: &configuration)
+    try readAlarms(into: &configuration)
     try readConnection(into: &configuration)
     try readMount(into: &configuration)
     return configuration
@@ -114,6 +116,41 @@ package struct MountConfigurationReader {
     if let span = try span(.settle, 0...60) { configuration.settle = span }
     if let span = try span(.maxLag, 0.5...3_600) { configuration.maxLag = span }
     if let word: MountConfiguration.SynchronizeTo = try word(.fsync) { configuration.synchronizeTo = word }
+  }
+
+  private func readSteering(into configuration: inout MountConfiguration) throws(CommandFailure) {
+    configuration.limitSchedule = try value(.limitSchedule) { text throws(TextError) in
+      text == "off" ? nil : try LimitSchedule(text)
+    } ?? nil
+    if let schedule = settings[.limitSchedule], configuration.limitSchedule != nil, configuration.policy.bytesPerSecondMax != nil {
+      throw complaint(schedule, "a limit by the time of day and --limit exclude each other")
+    }
+    if settings[.syncEvery]?.text != "off" { configuration.policy.syncEvery = try span(.syncEvery, 10...86_400) }
+    if let every = settings[.syncEvery], configuration.policy.syncEvery != nil, configuration.synchronizeTo == .remote {
+      throw complaint(every, "fsync() would wait for the next round: leave it out, or --fsync remote")
+    }
+    // What was closed just before a round is finished by then, and goes along.
+    configuration.policy.roundLeast = configuration.settle + .seconds(2)
+    configuration.pausesOnMetered = try isOn(.pauseOnMetered)
+  }
+
+  private func readAlarms(into configuration: inout MountConfiguration) throws(CommandFailure) {
+    configuration.hooks.synced = try command(.onSynced)
+    configuration.hooks.failed = try command(.onFailed)
+    configuration.heartbeatURL = try value(.heartbeatURL) { text throws(TextError) in
+      guard text != "none" else { return nil }
+      // The rest is libcurl's to judge.
+      guard text.hasPrefix("http://") || text.hasPrefix("https://"), text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
+        throw TextError("\"\(text)\" is not an address: write http://… or https://…, or none")
+      }
+      return text
+    } ?? nil
+    if let span = try span(.stallAfter, 0...86_400) { configuration.stallAfter = span == .zero ? nil : span }
+    if let word: MountConfiguration.Notify = try word(.notify) { configuration.notifiesDesktop = word == .auto }
+  }
+
+  private func command(_ setting: Setting) throws(CommandFailure) -> CommandTemplate? {
+    try value(setting) { text throws(TextError) in text == "none" ? nil : try CommandTemplate(text) } ?? nil
   }
 
   private func readConnection(into configuration: inout MountConfiguration) throws(CommandFailure) {

@@ -48,6 +48,47 @@ package struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Bytes a second over all transfers, such as 2M; several destinations share it equally. Default: off.", valueName: "rate"))
   var limit: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The limit by local time, such as \"08:00,2M 18:00,off\" or \"Mon-08:00,512K Fri-20:00,off\". Default: none.",
+      valueName: "schedule"))
+  var limitSchedule: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Send in rounds that begin so long after each other, such as 15m, instead of continuously. Default: off.",
+      valueName: "time"))
+  var syncEvery: String?
+
+  @Flag(help: "Do not upload while NetworkManager says that the connection is metered.")
+  var pauseOnMetered = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Run when a recording is synced: program and arguments, no shell. {path}, {file}, {session} … are put in.",
+      valueName: "command"))
+  var onSynced: String?
+
+  @Option(help: ArgumentHelp("The same when a recording failed; {error} says why.", valueName: "command"))
+  var onFailed: String?
+
+  @Option(
+    name: .customLong("heartbeat-url"),
+    help: ArgumentHelp(
+      "Asked for every minute while all is well; its /fail when somebody must look after the mount. Default: none.",
+      valueName: "address"))
+  var heartbeatURL: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "An open recording without a write for so long counts as stalled; 0: never. Default: 30.", valueName: "time"))
+  var stallAfter: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Desktop notifications: auto (if this session has a service for them) or none. Default: auto.", valueName: "when"))
+  var notify: String?
+
   @Option(help: ArgumentHelp("Bytes the spool may hold, such as 20G. Default: a share of its disk.", valueName: "size"))
   var spoolQuota: String?
 
@@ -111,14 +152,43 @@ package struct MountOptions: ParsableArguments {
     }
   }
 
+  /// Where a worker finds the config file as it was at the mount, should it be broken by the time the worker is replaced.
+  static let copyVariable = "REELFS_CONFIG_COPY"
+
+  /// For the workers of this mount: from now on a config file that becomes unusable does not keep a new one from serving.
+  package func keepCopy() {
+    guard let path = config ?? StateLocation.configFile(Environment.variables(StateLocation.variables)),
+      let bytes = try? SystemFiles.read(path, bytesMax: ConfigFile.bytesMax)
+    else { return }
+    setenv(Self.copyVariable, String(decoding: bytes, as: UTF8.self), 1)
+  }
+
+  /// The same as `configuration`, with the config file as it was at the mount if it is no good now.
+  package func configurationOfWorker() throws(CommandFailure) -> MountConfiguration {
+    do throws(CommandFailure) { return try configuration() } catch {
+      guard let copy = getenv(Self.copyVariable).map({ String(cString: $0) }) else { throw error }
+      let environment = Environment.variables(Setting.allCases.map(\.variable) + StateLocation.variables)
+      let configuration = try configuration(
+        environment, file: try ConfigFile.parse(copy, path: config ?? "config.yaml as it was at the mount"))
+      Terminal.complain("\(error.message); going on with the settings as they were at the mount")
+      return configuration
+    }
+  }
+
   /// Reads flags, environment and config file.
   package func configuration() throws(CommandFailure) -> MountConfiguration {
     let environment = Environment.variables(Setting.allCases.map(\.variable) + StateLocation.variables)
+    return try configuration(environment, file: try configFile(environment))
+  }
+
+  private func configuration(
+    _ environment: [String: String], file: [Setting: SettingValue]
+  ) throws(CommandFailure) -> MountConfiguration {
     guard let mountpoint = places.last else { throw CommandFailure("the mount point is missing") }
     guard !mountpoint.contains("://") else {
       throw CommandFailure("\(mountpoint) is a destination; the mount point is missing after it")
     }
-    let settings = Settings(flags: flags, environment: environment, file: try configFile(environment))
+    let settings = Settings(flags: flags, environment: environment, file: file)
     let reader = MountConfigurationReader(
       settings: settings, environment: environment, workingDirectory: Self.workingDirectory(), hostName: Self.hostName()
     )
@@ -139,6 +209,14 @@ package struct MountOptions: ParsableArguments {
     flags[.chunkSize] = chunkSize
     flags[.parallel] = parallel
     flags[.limit] = limit
+    flags[.limitSchedule] = limitSchedule
+    flags[.syncEvery] = syncEvery
+    flags[.pauseOnMetered] = pauseOnMetered ? "true" : nil
+    flags[.onSynced] = onSynced
+    flags[.onFailed] = onFailed
+    flags[.heartbeatURL] = heartbeatURL
+    flags[.stallAfter] = stallAfter
+    flags[.notify] = notify
     flags[.spoolQuota] = spoolQuota
     flags[.keepLocal] = keepLocal
     flags[.settle] = settle

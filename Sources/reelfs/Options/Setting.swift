@@ -12,6 +12,14 @@ package enum Setting: String, CaseIterable, Sendable {
   case chunkSize = "chunk-size"
   case parallel
   case limit
+  case limitSchedule = "limit-schedule"
+  case syncEvery = "sync-every"
+  case pauseOnMetered = "pause-on-metered"
+  case onSynced = "on-synced"
+  case onFailed = "on-failed"
+  case heartbeatURL = "heartbeat-url"
+  case stallAfter = "stall-after"
+  case notify
   case spoolQuota = "spool-quota"
   case keepLocal = "keep-local"
   case settle

@@ -6,6 +6,19 @@ import UploadProtocol
 
 /// The few lines that a mount in the foreground says.
 enum Notices {
+  /// What a person at the desk wants to hear of it; nil: nothing.
+  static func desktop(_ notice: UploadNotice, _ reader: StatusReader) -> DesktopNotices.Notice? {
+    switch notice {
+    case .sessionUploadComplete(let session): .synced(reader.name(of: session))
+    case .uploadError(let session, _, let message):
+      // Most errors mend themselves; a refusal does not.
+      reader.isRefused(session) ? .failed(reader.name(of: session), message) : nil
+    case .uploadPaused(let reason): reason == UploadNotice.pausedByUser ? nil : .paused(reason)
+    case .recordingStalled(let session, _), .writerKilled(let session): .stalled(reader.name(of: session))
+    case .chunkUploaded, .sessionRegistered, .uploadResumed, .connectionLost, .connectionRestored: nil
+    }
+  }
+
   /// - Parameter destination: of several the one that says so; nil where there is only one.
   static func tell(_ notice: UploadNotice, _ reader: StatusReader, of destination: String?) {
     let who = destination.map { "\($0): " } ?? ""
@@ -19,6 +32,10 @@ enum Notices {
     case .uploadResumed: Terminal.say("\(who)uploads go on")
     case .connectionLost(let reason): Terminal.complain("⏸ \(who)connection lost: \(reason); recording goes on, uploads wait")
     case .connectionRestored: Terminal.say("\(who)connection restored")
+    case .recordingStalled(let session, let seconds):
+      Terminal.complain("\(reader.name(of: session)): open, but nothing was written for \(seconds) s")
+    case .writerKilled(let session):
+      Terminal.complain("\(reader.name(of: session)): the program that wrote it was killed; what it had written is kept")
     }
   }
 

@@ -4,6 +4,7 @@ import Glibc
 import RecordingFS
 import Spool
 import SyncStatus
+import Synchronization
 import SystemPackage
 import UploadCore
 import UploadProtocol
@@ -20,8 +21,14 @@ final class Uploader: Sendable {
   private let destinations: [DestinationUploader]
   /// Of the others.
   private let feeds: [CopyFeed]
+  private let steward: Steward
+  private let hooks: Hooks
+  private let heartbeat: Heartbeat
+  private let desktop = DesktopNotices()
+  private let configuration: Mutex<MountConfiguration>
 
   init(_ configuration: MountConfiguration, state: StateDirectory, baseURL: String) throws {
+    self.configuration = Mutex(configuration)
     let count = 1 + configuration.also.count
     func uploader(_ name: String, _ route: Route, at place: Int) -> DestinationUploader {
       var policy = configuration.policy
@@ -51,12 +58,23 @@ final class Uploader: Sendable {
       journal: journal, clock: SystemClock(), sealPolicy: seal,
       settleTime: configuration.settle, quota: quota, plansRuns: first.policy.geometry != .chunks, feeds: feeds,
       isStoring: { StatusBoard.areStoring(destinations.map(\.board)) },
+      needsRoom: {
+        // What is stored can be given up: the round that would do so is held now.
+        for destination in destinations where destination.board.isBetweenRounds {
+          destination.post(.control(.processUploads(nil, force: false)))
+        }
+      },
       fetchChunk: Self.fetcher(destinations, [journal] + copies), wake: { first.waker.wake() })
     self.spool = spool
     digests = BackgroundDigests(spool: spool)
     reader = StatusReader(
       spool: spool,
       destinations: zip(destinations, [nil] + copies).map { ReportedDestination(name: $0.name, board: $0.board, copy: $1) })
+    steward = Steward(Steward.Settings(configuration), spool: spool, board: first.board) {
+      Self.post($0, to: destinations)
+    }
+    hooks = Hooks(journal: journal, mountpoint: configuration.mountpoint, destination: baseURL)
+    heartbeat = Heartbeat(reader: reader)
     log = try EventLog(path: state.path.appending("events.jsonl"))
     let supervisor = getppid()
     statusTree = StatusTree(
@@ -67,9 +85,48 @@ final class Uploader: Sendable {
       isListed: !configuration.hidesStatus, hidesAttributes: configuration.hidesAttributes)
   }
 
+  /// So many workers have served this mount, this one too.
+  func served(by workers: UInt64) { destinations[0].board.served(by: Int64(clamping: workers)) }
+
+  /// Goes on with other settings; those that cannot change are what they were (`ConfigurationChange`). Any thread.
+  func adopt(_ configuration: MountConfiguration) {
+    self.configuration.withLock { $0 = configuration }
+    for (place, destination) in destinations.enumerated() {
+      var policy = configuration.policy
+      policy.bytesPerSecondMax = Self.share(of: policy.bytesPerSecondMax, at: place, destinations.count)
+      destination.post(.control(.adopt(policy)))
+    }
+    steward.adopt(Steward.Settings(configuration))
+    adoptAlarms(configuration)
+    var seal = spool.sealPolicy
+    seal.maxLag = configuration.maxLag
+    spool.adopt(seal, settleTime: configuration.settle, quota: configuration.quota)
+    destinations.forEach { $0.waker.wake() }
+  }
+
+  private func adoptAlarms(_ configuration: MountConfiguration) {
+    do throws(JournalError) { try hooks.adopt(configuration.hooks) } catch {
+      Terminal.complain("commands after events are as they were, for the journal cannot be written: \(error.message)")
+    }
+    heartbeat.adopt(configuration.heartbeatURL)
+  }
+
+  /// What has happened, for those who are not at the terminal. On an uploader's thread.
+  private func alarm(_ notice: UploadNotice) {
+    switch notice {
+    case .sessionUploadComplete, .uploadError: hooks.wake()
+    default: break
+    }
+    guard configuration.withLock({ $0.notifiesDesktop }), DesktopNotices.isThere else { return }
+    if let notice = Notices.desktop(notice, reader) { desktop.add(notice) }
+  }
+
   /// Starts the uploader threads; recovery is the first one's first task, while the mount is already served.
   func start() {
     spool.regainLengths()
+    // Before the first turn: nothing is sent faster than the schedule allows, and no event is missed.
+    steward.start()
+    adoptAlarms(configuration.withLock { $0 })
     destinations[0].start(thread: "reelfs-upload") { [self] in try uploadFirst() }
     spool.start()
   }
@@ -80,6 +137,10 @@ final class Uploader: Sendable {
   /// Ends what is in flight and leaves a journal that says everything a next start needs.
   /// - Returns: the mount as it was left.
   func stop() -> OverallStatus {
+    steward.stop()
+    hooks.stop()
+    heartbeat.stop()
+    desktop.stop()
     digests.stop()
     spool.settleAll()
     destinations.forEach { $0.stop() }
@@ -136,7 +197,10 @@ final class Uploader: Sendable {
         default: return true
         }
       },
-      onNotice: { [reader] notice in Notices.tell(notice, reader, of: name) })
+      onNotice: { [self] notice in
+        Notices.tell(notice, reader, of: name)
+        alarm(notice)
+      })
   }
 }
 
@@ -146,7 +210,7 @@ extension Uploader {
   /// once the first one's uploader has recorded it.
   private static func post(_ event: UploadEvent, to destinations: [DestinationUploader]) {
     switch event {
-    case .control(.hold), .control(.prioritize): destinations[0].post(event)
+    case .control(.hold), .control(.prioritize), .stalled: destinations[0].post(event)
     case .control(.limit(let rate)):
       for (place, destination) in destinations.enumerated() {
         destination.post(.control(.limit(bytesPerSecond: share(of: rate, at: place, destinations.count))))

@@ -12,9 +12,15 @@ import UploadCore
 struct WorkerProcess {
   private let configuration: MountConfiguration
   private let baseURL: String
+  /// Flags, variables and file as they are now.
+  private let readAgain: @Sendable () throws(CommandFailure) -> MountConfiguration
 
-  init(_ configuration: MountConfiguration, receiverPort: Int?) {
+  init(
+    _ configuration: MountConfiguration, receiverPort: Int?,
+    readAgain: @escaping @Sendable () throws(CommandFailure) -> MountConfiguration
+  ) {
     self.configuration = configuration
+    self.readAgain = readAgain
     baseURL =
       if let receiverPort { "http://127.0.0.1:\(receiverPort)" } else { configuration.destination.description }
   }
@@ -43,8 +49,11 @@ struct WorkerProcess {
         "this kernel is older than 6.9: should the worker die, requests it has in hand fail instead of being repeated")
     }
     _ = fileSystem.restoreHandles()
+    uploader.served(by: shared.lives)
     uploader.start()
-    let code = try Worker.serve(session, mountpoint: configuration.mountpoint, isAlive: { uploader.isAlive() })
+    let reload = SettingsReload(configuration, uploader, readAgain: readAgain)
+    let code = try Worker.serve(
+      session, mountpoint: configuration.mountpoint, hangup: { reload.run() }, isAlive: { uploader.isAlive() })
     let left = uploader.stop()
     // A successor goes on at once: nothing to be told.
     if code != Worker.restartExitCode { Notices.tellEnd(left, recordings: state.recordings.string) }

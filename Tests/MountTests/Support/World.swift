@@ -83,10 +83,10 @@ final class World: Sendable {
 
   /// Mounts, and returns when the mount is usable.
   /// - Parameter to: the destination; nil for the receiver that is embedded.
-  func startMount(_ flags: [String] = [], to destination: String?) throws {
+  func startMount(_ flags: [String] = [], to destination: String?, environment: [String: String] = [:]) throws {
     let child = try start(
       [Machine.reelfs, "mount"] + (destination.map { [$0] } ?? []) + [mountpoint, "--state-dir", state]
-        + Self.quickFlags + flags)
+        + Self.quickFlags + flags, environment: environment)
     parts.withLock { $0.mount = child }
     try eventually("the mount is there") { child.said.contains("recording folder") || child.exitCode != nil }
     if child.exitCode != nil { throw Failure("no mount: \(child.said)") }

@@ -11,10 +11,10 @@ Environment:
   SHORT            1: a tenth of the many names
   CONFORMANCE_DIR  where everything lies, on a disk with ext4        (.build/conformance)
 """
-import os, pathlib, shutil, sys, time, traceback
+import os, pathlib, sys, time, traceback
 from place import Place
 from rules import RULES, attributes, folders, links, locks, memory, names, opening, owners, removing, space, times
-from served import Failure, Served, remove, wait_for, work_folder
+from served import Failure, Served, clear, remove, wait_for, work_folder
 
 HERE = pathlib.Path(__file__).resolve()
 SEMANTICS = HERE.parents[2] / "docs/SEMANTICS.md"
@@ -70,7 +70,7 @@ def judge(rule, served, plain_root):
         place.many = 10_000 if os.environ.get("SHORT") else 100_000
         place.elsewhere = pathlib.Path("/dev/shm")
     wrong = [attempt(rule, place) for place in places]
-    shutil.rmtree(plain)
+    clear(plain)
     if wrong[0]:
         return f"does not hold in the plain folder: {wrong[0]}"
     if rule.differs:

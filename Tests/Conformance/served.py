@@ -206,7 +206,19 @@ def work_folder():
     return folder
 
 
+def clear(folder):
+    """Removes it with all that is below, whatever the modes of folders say."""
+    for path, folders, _ in os.walk(folder):
+        for name in folders:
+            # Deeper than a path can say: those are made with a harmless mode.
+            with contextlib.suppress(OSError):
+                if not os.path.islink(below := os.path.join(path, name)):
+                    os.chmod(below, 0o700)
+    shutil.rmtree(folder)
+
+
 def remove(folder):
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        clear(folder)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(folder))

@@ -37,8 +37,9 @@ public final class Journal: Sendable {
     self.path = path
     reserve = JournalReserve(journal: path)
     reserve.makeRoomToBegin()
-    // SQLite makes it when it opens the journal.
-    let logWasThere = access(path + "-wal", F_OK) == 0
+    // SQLite makes it when it opens the journal, also for whoever only reads: an empty one says nothing.
+    let logBytes = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int) ?? 0
+    let logWasThere = logBytes > 0
     var configuration = Configuration()
     configuration.maximumReaderCount = 4
     configuration.busyMode = .timeout(5)

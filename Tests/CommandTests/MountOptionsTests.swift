@@ -10,7 +10,7 @@ struct MountOptionsTests {
   func flags() throws {
     var arguments = ["http://nas:8090", "/mnt/rec", "-o", "allow_other", "-o", "nodev,nosuid"]
     var expected: [Setting: String] = [.destination: "http://nas:8090", .mountOptions: "allow_other,nodev,nosuid"]
-    let switches: Set<Setting> = [.hideXattrs, .hideStatus, .propagateDeletes, .daemon]
+    let switches: Set<Setting> = [.hideXattrs, .hideStatus, .propagateDeletes, .pauseOnMetered, .daemon]
     for setting in Setting.allCases where expected[setting] == nil {
       arguments.append(setting.flag)
       if !switches.contains(setting) { arguments.append("value of " + setting.rawValue) }

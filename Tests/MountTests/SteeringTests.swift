@@ -56,7 +56,8 @@ struct SteeringTests {
   @Test("a schedule sets the limit, and a limit by hand holds until the next window")
   func schedule() async throws {
     try await withMount("--limit-schedule", "00:00,1M Sun-12:00,2M") { world in
-      #expect(["1048576", "2097152"].contains(try world.summary("limit")))
+      // Set before the first turn of the uploader, and told after it.
+      try eventually("the limit is there") { ["1048576", "2097152"].contains(try world.summary("limit")) }
       #expect(try world.summary("limit_until") != nil)
 
       try world.shell("\(Machine.reelfs) limit 5M $MNT")

@@ -9,7 +9,7 @@ PREFIX := /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-conformance test-peers test-browser simulate mutations torture tsan asan bench
-.PHONY: docs install uninstall deb clean
+.PHONY: docs install uninstall recorders deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ install:  ## what was built, with pages, completions, units and mount helper: PR
 
 uninstall:  ## remove what install installed; recordings and state stay
 	PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) mount-scripts/install.sh --remove
+
+recorders:  ## measure docs/RECORDERS.md again with the recorders that are here, and fail where it says otherwise
+	REELFS=$(REELFS) Tests/Recorders/measure.py --check docs/RECORDERS.md
 
 deb:  ## a Debian package for machines without Swift, in .build-deb
 	mount-scripts/make-deb.sh

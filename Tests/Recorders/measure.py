@@ -55,6 +55,9 @@ RECORDERS = {
 }
 
 
+VARYING = ("GStreamer, `matroskamux`", "GStreamer, `qtmux` with `reserved-moov-update-period`")
+
+
 class Place:
     """A receiver and a mount in a folder of their own."""
 
@@ -191,6 +194,13 @@ def row(result):
     return f"| {result['recorder']} | {result['again']} | {result['playable']} |"
 
 
+def is_in(document, name, result):
+    """How often some go back depends on the clock: of these only what is playable is compared."""
+    if name not in VARYING:
+        return row(result) in document
+    return any(line.startswith(f"| {name} |") and line.endswith(f"| {result['playable']} |") for line in document.splitlines())
+
+
 def main():
     check = pathlib.Path(sys.argv[2]).read_text() if sys.argv[1:2] == ["--check"] else None
     wanted = sys.argv[1:] if check is None else []
@@ -209,7 +219,7 @@ def main():
             continue
         print(row(result), flush=True)
         print(f"    {result['chunks']} chunks, {result['mib']} MiB, {result['extra']} sent again", file=sys.stderr)
-        if check is not None and row(result) not in check:
+        if check is not None and not is_in(check, name, result):
             wrong.append(row(result))
     if missing:
         print("not installed: " + "; ".join(missing), file=sys.stderr)

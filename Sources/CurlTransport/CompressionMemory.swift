@@ -1,13 +1,13 @@
-import UploadProtocol
+package import UploadProtocol
 
 /// Remembers of each recording whether compressing its chunks was worth it, so that video costs next to nothing.
 ///
 /// A recording whose chunk did not get smaller is left alone for one chunk, then for 2, 4, … up to 64, until one does.
-struct CompressionMemory {
+package struct CompressionMemory {
   /// Of a long video, one chunk in so many is tried in vain.
-  static let restMax = 64
+  package static let restMax = 64
   /// Recordings remembered; then all are forgotten, which costs one chunk tried in vain for each.
-  static let sessionsMax = 1_024
+  package static let sessionsMax = 1_024
 
   private struct Rest {
     /// Chunks that are not tried.
@@ -18,16 +18,18 @@ struct CompressionMemory {
 
   private var rests: [SessionID: Rest] = [:]
 
+  package init() {}
+
   /// Whether to try the next chunk of `session`; each call stands for one chunk.
-  mutating func mayTry(_ session: SessionID) -> Bool {
+  package mutating func mayTry(_ session: SessionID) -> Bool {
     guard let rest = rests[session], rest.left > 0 else { return true }
     rests[session]?.left -= 1
     return false
   }
 
-  mutating func helped(_ session: SessionID) { rests[session] = nil }
+  package mutating func helped(_ session: SessionID) { rests[session] = nil }
 
-  mutating func didNotHelp(_ session: SessionID) {
+  package mutating func didNotHelp(_ session: SessionID) {
     let count = rests[session]?.next ?? 1
     if rests[session] == nil, rests.count >= Self.sessionsMax { rests.removeAll() }
     rests[session] = Rest(left: count, next: min(Self.restMax, count * 2))

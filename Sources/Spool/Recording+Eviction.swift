@@ -76,7 +76,7 @@ extension Recording {
     return try hydrating.withLock { _ throws(SpoolError) in
       let candidates = state.withLock { state -> [Int] in
         guard state.readers == 0, !state.isRemoved else { return [] }
-        let free = indexes.filter { state.tracker?.isHandedOff($0) ?? true }
+        let free = indexes.filter { (state.tracker?.isHandedOff($0) ?? true) && !state.isGoneBackTo($0) }
         for index in free { state.evicted.insert(index) }
         return free
       }

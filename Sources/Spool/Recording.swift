@@ -69,6 +69,13 @@ public final class Recording: Sendable {
 
     var isWhole: Bool { evicted.isEmpty && unchecked.isEmpty }
 
+    /// Recorders go back to the start of what they write, and to its end: were these bytes elsewhere, a recorder would meet
+    /// a network that is away.
+    func isGoneBackTo(_ index: Int) -> Bool {
+      guard writers > 0, let tracker else { return false }
+      return index == 0 || index >= ChunkLayout.chunkCount(size: tracker.size) - 2
+    }
+
     /// The journal knows all that was posted of this recording.
     var isQuiet: Bool { writers == 0 && settledOpening == openings && unrecordedFinishes == 0 }
   }

@@ -1,3 +1,4 @@
+import CurlTransport
 import FaultyServer
 import Foundation
 import Synchronization
@@ -5,8 +6,6 @@ import Testing
 import UploadCore
 import UploadProtocol
 import Zstd
-
-@testable import CurlTransport
 
 @Suite("Compressed chunks")
 struct CompressionTests {

@@ -49,6 +49,30 @@ struct DurabilityTests {
     }
   }
 
+  @Test("a recorder can go back to the start of what it records while the destination is away, whatever was evicted meanwhile")
+  func backToTheStart() async throws {
+    try await withMount { world in
+      var bytes = noise(5 * mebibyte)
+      let file = try OpenFile(world.path("take"), O_CREAT | O_RDWR)
+      try file.write(bytes)
+      try eventually("all that is full is stored") { world.attribute("chunks_synced", of: "take") == "5" }
+      #expect(try world.reelfs("evict", world.mountpoint + "/take").code == 0)
+      try eventually("the middle is given up") { evicted(world, "take") == "1-2" }
+
+      try world.stopReceiver(SIGKILL)
+      try file.write([1, 2, 3], at: 4)
+      try file.write([4, 5], at: 5 * mebibyte - 2)
+      try file.close()
+      bytes.replaceSubrange(4..<7, with: [1, 2, 3])
+      bytes.replaceSubrange(5 * mebibyte - 2..<5 * mebibyte, with: [4, 5])
+
+      try world.startReceiver()
+      try world.waitUntilSynced("take")
+      #expect(try world.isIdentical("take"))
+      #expect(try Files.read(world.path("take")) == bytes)
+    }
+  }
+
   @Test("a write into an evicted chunk keeps the rest of it, here and at the destination")
   func writeIntoEvicted() async throws {
     try await withMount { world in

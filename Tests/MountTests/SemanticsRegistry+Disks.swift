@@ -61,6 +61,8 @@ extension SemanticsRegistry {
      [#"what a receipt was given for survives a power cut of the receiver"#]),
     (#"Bytes that are stored at the destination may be given up here, once the spool is above nine tenths of its quota or a writer waits: finished recordings first, the oldest chunks first; of open ones never the first chunk nor the last stored one."#,
      [#"on a disk that others fill, stored bytes make room for a recorder"#, #"room is promised for what an eviction would free: of an open recording neither the first nor the last stored chunk"#]),
+    (#"`reelfs evict` gives up at once whatever is stored, but of a recording that a writer has open neither the first chunk nor the last two."#,
+     [#"a recorder can go back to the start of what it records while the destination is away, whatever was evicted meanwhile"#]),
     (#"`reelfs verify` reads the bytes here again, chunk by chunk, and asks the destination what it has; it trusts the journal only for which chunks are said to be stored, and for the digest of chunks that were evicted, which it counts apart."#,
      [#"local bytes that were changed behind reelfs' back are told from a destination that is wrong"#, #"evicted chunks are compared by the digest of their receipt, and the output says so"#]),
     (#"Of a recording that is synced it also compares size and chain of digests with the destination's."#,

@@ -53,7 +53,7 @@ public struct WatchTable: Sendable {
     lines = Array(lines.prefix(max(1, rows - 4)))
     guard !recordings.isEmpty else { return lines }
     let columns = WatchColumns(width: width)
-    lines += ["", columns.titles]
+    lines += ["", cut(columns.titles)]
     let window = Window(
       heights: recordings.map { $0.error == nil ? 1 : 2 }, rows: max(1, rows - lines.count),
       mustShow: selected.flatMap { wanted in recordings.firstIndex { $0.session == wanted } }, first: scroll)

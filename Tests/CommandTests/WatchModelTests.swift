@@ -66,13 +66,13 @@ struct WatchModelTests {
     var model = Self.model(others: 40)
     for _ in 0..<30 { _ = model.press(.down) }
     let down = Self.screen(&model, 80, 16)
-    #expect(down.contains("▸ ✓ SYNCED z124.wav") && down.contains("more above") && down.contains("more below"))
+    #expect(down.contains("▸ ✓ SYNCED  z124.wav") && down.contains("more above") && down.contains("more below"))
     _ = model.press(.home)
     let top = Self.screen(&model, 80, 16)
     #expect(top.contains("▸ ❌ FAILED") && !top.contains("more above"))
     _ = model.press(.end)
     let end = Self.screen(&model, 80, 16)
-    #expect(end.contains("▸ ✓ SYNCED z139.wav") && !end.contains("more below"))
+    #expect(end.contains("▸ ✓ SYNCED  z139.wav") && !end.contains("more below"))
   }
 
   @Test("keys act on everything, or on the chosen recording")

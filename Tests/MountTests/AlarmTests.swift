@@ -91,7 +91,8 @@ struct AlarmTests {
       kill(worker, SIGKILL)
 
       try eventually("it runs again") { calls(world).count == 2 }
-      try world.shell("echo > $DIR/pipe; echo > $DIR/pipe")
+      // Opened for both ways: it waits for no reader, and a reader that is late finds its line.
+      try world.shell("exec 3<>\"$DIR/pipe\"; echo >&3; echo >&3")
       try eventually("it has ended") { world.mount?.said.contains("ended with exit code 0") == true }
       #expect(calls(world).count == 2)
     }

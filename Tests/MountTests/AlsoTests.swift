@@ -247,7 +247,7 @@ struct AlsoTests {
       try file.close()
       try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
-      let found = try world.shell("find '\(other.data)' -name take -type f").split(separator: "\n")
+      let found = try world.shell("find '\(other.data)'/sess_* -name take -type f").split(separator: "\n")
       #expect(try found.count == 1 && Files.read(Path(String(found[0]))) == bytes, "\(found)")
     }
   }
@@ -261,7 +261,7 @@ struct AlsoTests {
       #expect(try world.shares(of: "take").map(\.bytes) == [0, 0])
       #expect(try world.reelfs("limit", "3M", world.mountpoint).code == 0)
       try eventually("the limit is told as it was set") {
-        try String(decoding: Files.read(world.statusPath("summary")), as: UTF8.self).contains("limit: 3000000\n")
+        try String(decoding: Files.read(world.statusPath("summary")), as: UTF8.self).contains("limit: 3145728\n")
       }
       #expect(try world.reelfs("resume", world.mountpoint).code == 0)
       try world.waitUntilSynced("take")

@@ -69,8 +69,8 @@ struct SchedulerRunTests {
     let completion = try #require(Self.smallRecording(&harness))
     let stored = [StoredChunk(index: 0, version: .first, digest: digest(1))]
     harness.end(completion, .runStored(stored, []))
-    #expect(starts(harness.effects).isEmpty, "a mebibyte takes ten seconds, of which one is saved up")
-    let last = try #require(starts(harness.pass(.seconds(10))).first)
+    #expect(starts(harness.effects).isEmpty, "a mebibyte takes ten seconds, and a new limit starts with nothing saved up")
+    let last = try #require(starts(harness.pass(.seconds(11))).first)
     harness.end(last, .advanced([]))
     #expect(starts(harness.effects).map(\.request) == [.complete(session(1))])
   }

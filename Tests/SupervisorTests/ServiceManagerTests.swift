@@ -160,6 +160,8 @@ struct ServiceManagerTests {
 
     let worker = try #require(service.worker)
     kill(worker, SIGSTOP)
+    // A thread that has a request in hand just then answers it first.
+    try eventually("all of it stands still") { try Self.isStopped(worker) }
     // Waits in the hanging worker, and then is the next one's.
     #expect(mkdir(service.mountpoint + "/made", 0o755) == 0)
 
@@ -168,5 +170,13 @@ struct ServiceManagerTests {
     let fed = service.manager.count(of: "WATCHDOG=1")
     try eventually("the watchdog is fed again") { service.manager.count(of: "WATCHDOG=1") > fed }
     #expect(service.manager.messages.last { $0.hasPrefix("STATUS=") } == "STATUS=serving \(service.mountpoint)")
+  }
+
+  /// Every thread, by the state that proc_pid_stat(5) gives after the name.
+  private static func isStopped(_ process: pid_t) throws -> Bool {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/task").allSatisfy { thread in
+      let stat = try String(contentsOfFile: "/proc/\(process)/task/\(thread)/stat", encoding: .utf8)
+      return stat.split(separator: ")").last?.hasPrefix(" T") == true
+    }
   }
 }

@@ -230,7 +230,8 @@ OF = {
     "nginx, receiver": [wrong_token],
     "receiver's tus": [wrong_token, full_disk, joined_parts, renamed_after_sync],
     "nginx, receiver's tus": [wrong_token],
-    "tuspyserver": [joined_parts],
+    # tuspyserver deletes what it has joined: nothing is left to be ended there.
+    "tuspyserver": [],
     "OpenStack Swift": [wrong_secret, missing_bucket, wrong_clock, quota, orphans],
     "moto": [missing_bucket, orphans],
     "folder": [full_disk, not_mounted, read_only, renamed_after_sync],

@@ -101,12 +101,6 @@ extension RecordingFileSystem {
     return written
   }
 
-  /// Never fails and waits for nothing: only who closes is looked at.
-  public func flush(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) throws(Errno) {
-    guard let open = openRecordings.withLock({ $0[handle] }), open.writes else { return }
-    if ProcessFate.isBeingKilled(context.processID) { open.recording.writerKilled() }
-  }
-
   public func release(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) {
     guard handles.close(handle) != nil else { return }
     if StatusTree.owns(node) { return status.release(handle) }

@@ -49,7 +49,5 @@ extension SemanticsRegistry {
      [#"what is older than 90 days goes when a new hour begins"#, #"a server's words are cut, and a thousand failures keep few rows"#, #"attempts without facts are recorded a minute later, and at the end"#]),
     (#"seconds without a change although a writer has it open, once they are `--stall-after` (30)"#,
      [#"an open recording without a write for --stall-after is stalled, in its attribute and once in the events"#]),
-    (#"when a signal ended a process that had it open for writing; gone when another writer comes"#,
-     [#"a recorder that is killed is told, and known until somebody else writes; one that ends by itself is not"#]),
   ]
 }

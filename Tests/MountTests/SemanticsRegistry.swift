@@ -229,7 +229,7 @@ enum SemanticsRegistry {
      [#"a line that is not understood is refused, and then none of the lines counts"#, #"a path without a recording is ENOENT"#]),
     (#"Owner only"#,
      [#"only the mount's owner may command"#]),
-    (#"Events: `SESSION_REGISTERED {sessionId}`, `CHUNK_UPLOADED {sessionId, chunkId, totalChunks}`, `SESSION_UPLOAD_COMPLETE {sessionId}`, `UPLOAD_ERROR {sessionId, chunkId or null, error}`, `UPLOAD_PAUSED {error}`, `UPLOAD_RESUMED`, `CONNECTION_LOST {error}`, `CONNECTION_RESTORED`, `RECORDING_STALLED {sessionId, seconds}` (once a stall), `WRITER_KILLED {sessionId}`."#,
+    (#"Events: `SESSION_REGISTERED {sessionId}`, `CHUNK_UPLOADED {sessionId, chunkId, totalChunks}`, `SESSION_UPLOAD_COMPLETE {sessionId}`, `UPLOAD_ERROR {sessionId, chunkId or null, error}`, `UPLOAD_PAUSED {error}`, `UPLOAD_RESUMED`, `CONNECTION_LOST {error}`, `CONNECTION_RESTORED`, `RECORDING_STALLED {sessionId, seconds}` (once a stall)."#,
      [#"events carry exactly the original system's fields"#]),
     (#"With `--also DESTINATION`, up to four times (`also:` in config.yaml, a list), every recording goes there as well."#,
      [#"every destination gets every recording, and people are told once that it is complete"#, #"further destinations come from flags, a variable or a list"#]),

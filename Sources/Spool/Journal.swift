@@ -135,7 +135,11 @@ public final class Journal: Sendable {
       isSynced
       ? "DELETE FROM settings WHERE name = 'in_use_by_boot'"
       : "UPDATE settings SET value = '\(Self.notSynced)' WHERE name = 'in_use_by_boot'"
-    _ = try? pool.write { try $0.execute(sql: sql) }
+    guard (try? write({ try $0.execute(sql: sql) })) != nil else {
+      // Closed, it would lose its log, and the next start would miss that. Kept for ever, it is left as by a killed process.
+      _ = Unmanaged.passRetained(pool)
+      return
+    }
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
     try? pool.close()
   }

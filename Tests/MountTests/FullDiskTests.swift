@@ -75,6 +75,33 @@ struct FullDiskTests {
     }
   }
 
+  @Test("a mount that ends on a full disk without a reserve keeps its journal")
+  func endsOnFullDisk() async throws {
+    try await withDisk { world, disk in
+      try Files.write(world.path("take"), noise(3 * mebibyte))
+      try world.waitUntilSynced("take")
+      let log = disk.folder / "journal.sqlite-wal"
+      let begun = try Files.status(log).st_size
+      let file = try OpenFile(world.path("take"), O_RDWR)
+      // Until the log ends with its last commit: the next one needs space.
+      for round in 0..<1_000 where try Files.status(log).st_size <= begun {
+        try file.write([UInt8(round % 256)], at: round % 3 * mebibyte)
+        #expect(try world.reelfs("flush", world.mountpoint + "/take").code == 0)
+      }
+      try file.close()
+      try world.waitUntilSynced("take")
+      #expect(try Files.status(log).st_size > begun)
+      try Files.unlink(disk.folder / "journal.sqlite.reserve")
+      try disk.fill()
+      try world.endMount()
+
+      try disk.unfill()
+      try world.startMount(to: world.receiverURL)
+      #expect(world.attribute("status", of: "take") == "synced")
+      #expect(!(try world.shell("ls $DIR/state")).contains("set-aside"))
+    }
+  }
+
   @Test("with the destination there a recording larger than the disk goes through it")
   func largerThanTheDisk() async throws {
     try await withDisk(mebibytes: 48) { world, disk in

@@ -44,7 +44,16 @@ public struct StatusReader: Sendable {
   /// The sum of every recording below `path`.
   public func sum(below path: [UInt8]) -> DirectoryStatus {
     var sum = DirectoryStatus(path: path, destination: destinations[0].name)
-    each(below: path, summaries) { sum.add($0) }
+    let summaries = summaries
+    if !copies.isEmpty {
+      each(below: path, summaries) { sum.add($0) }
+      return sum
+    }
+    // As in `each`, a journal that cannot be read shows nothing.
+    let settled = try? spool.journal.eachUnsettled(below: path, loaded: spool.loadedSessions) { row in
+      sum.add(status(row, [], summaries))
+    }
+    if let settled { sum.add(self.settled(settled)) }
     return sum
   }
 
@@ -153,18 +162,33 @@ public struct StatusReader: Sendable {
 
   private func each(below path: [UInt8], _ summaries: [UploadSummary], _ body: (RecordingStatus) -> Void) {
     // A journal that cannot be read shows nothing rather than something wrong; `journal_error` says why.
-    try? spool.journal.eachSession(below: path, copies: copies) { row, others in
-      let rows = [row] + others
-      let recording = spool.knownRecording(row.session)
-      var size = row.size
-      if let recording, let backing = try? Backing.status(recording.descriptor) {
-        size = backing.size
-      } else if !row.isFinished, let backing = try? Backing.status(row.path, in: spool.tree.root) {
-        size = backing.size
-      }
-      let isSynced = rows.allSatisfy(\.isSynced)
-      body(status(row.session, rows, size: size, path: row.path, summaries, wantsLag: !isSynced))
+    try? spool.journal.eachSession(below: path, copies: copies) { row, others in body(status(row, others, summaries)) }
+  }
+
+  private func status(_ row: SessionRow, _ others: [SessionRow], _ summaries: [UploadSummary]) -> RecordingStatus {
+    let rows = [row] + others
+    let recording = spool.knownRecording(row.session)
+    var size = row.size
+    if let recording, let backing = try? Backing.status(recording.descriptor) {
+      size = backing.size
+    } else if !row.isFinished, let backing = try? Backing.status(row.path, in: spool.tree.root) {
+      size = backing.size
     }
+    let isSynced = rows.allSatisfy(\.isSynced)
+    return status(row.session, rows, size: size, path: row.path, summaries, wantsLag: !isSynced)
+  }
+
+  /// What `status` would have given of each, added up.
+  private func settled(_ sum: SettledSum) -> RecordingStatus {
+    var status = RecordingStatus(state: .synced, path: [], destination: destinations[0].name)
+    status.recordings = sum.recordings
+    status.bytesWritten = sum.bytes
+    status.bytesSynced = sum.bytes
+    status.chunksTotal = sum.chunks
+    status.chunksSynced = sum.chunks
+    status.lastSyncedAt = sum.lastSyncedAt
+    status.isHeld = sum.isHeld
+    return status
   }
 
   /// - Parameter rows: one for each destination; none when the journal does not know the session.

@@ -177,30 +177,35 @@ extension Journal {
   }
 
   /// Rows held in memory at once: some hundred KiB.
-  private static let pageMax = 1_000
+  static let pageMax = 1_000
 
   private func page(
     of path: [UInt8], after last: SessionRow?, _ copies: [JournalCopy]
   ) throws(JournalError) -> ([SessionRow], [[SessionRow]]) {
     try read { db in
-      // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
-      let isBelow = path.isEmpty ? "1" : "(path = ?3 OR (path > ?4 AND path < ?5))"
-      func sql(_ columns: String, _ tables: String) -> String {
-        """
-        SELECT \(columns) FROM \(tables) WHERE (path, number) > (?1, ?2) AND \(isBelow)
-        ORDER BY path, number LIMIT \(Self.pageMax)
-        """
-      }
-      var arguments: StatementArguments = [Data(last?.path ?? []), last?.session.number ?? -1]
-      if !path.isEmpty {
-        arguments += [Data(path), Data(path + Array("/".utf8)), Data(path + Array("0".utf8))]
-      }
+      let (isBelow, arguments) = Self.below(path, after: last)
       func rows(_ columns: String, _ tables: String) throws -> [SessionRow] {
-        try Row.fetchAll(db.cachedStatement(sql: sql(columns, tables)), arguments: arguments).map(SessionRow.init)
+        let sql = """
+          SELECT \(columns) FROM \(tables) WHERE (path, number) > (?1, ?2) AND \(isBelow)
+          ORDER BY path, number LIMIT \(Self.pageMax)
+          """
+        return try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map(SessionRow.init)
       }
       // One snapshot, so the rows of all destinations are those of the same sessions.
       return (try rows(SessionRow.columns, "sessions"), try copies.map { try rows($0.columns, $0.tables) })
     }
+  }
+
+  /// SQL: is `path` or below it. - Returns: also the arguments: ?1 and ?2 are where the last page ended, `more` follows ?5.
+  static func below(
+    _ path: [UInt8], after last: SessionRow?, _ more: String...
+  ) -> (isBelow: String, arguments: StatementArguments) {
+    // Bytes after "path/" and before "path0": everything below the folder ("0" follows "/").
+    let bounds = [path, path + Array("/".utf8), path + Array("0".utf8)]
+    var arguments: StatementArguments = [Data(last?.path ?? []), last?.session.number ?? -1]
+    arguments += StatementArguments(bounds.map { Data($0) })
+    arguments += StatementArguments(more)
+    return (path.isEmpty ? "?3 = ?3 AND ?4 = ?4 AND ?5 = ?5" : "(path = ?3 OR (path > ?4 AND path < ?5))", arguments)
   }
 
   /// When the first byte that is not stored was last sealed or opened, in seconds since 1970; nil: none is known.

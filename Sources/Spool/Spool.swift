@@ -145,6 +145,7 @@ public final class Spool: Sendable {
   public var openRecordings: [Recording] { loadedRecordings.filter(\.hasWriters) }
   /// All of those.
   var loadedRecordings: [Recording] { table.withLock { Array($0.recordings.values) } }
+  public var loadedSessions: [SessionID] { table.withLock { Array($0.bySession.keys) } }
   public func knownRecording(_ session: SessionID) -> Recording? {
     table.withLock { table in table.bySession[session].flatMap { table.recordings[$0] } }
   }

@@ -19,9 +19,10 @@ public struct DirectoryStatus: Sendable {
     return sum.status
   }
 
+  /// - Parameter recording: or the sum of several that are in the same state.
   public mutating func add(_ recording: RecordingStatus) {
     keepError(of: recording)
-    counts[recording.state] += 1
+    counts[recording.state] += recording.recordings
     status.state = max(status.state, recording.state)
     status.recordings += recording.recordings
     status.isRecording = status.isRecording || recording.isRecording

@@ -241,5 +241,6 @@ def run(scenarios):
 def run_groups(groups, workers):
     """Runs groups of scenarios, several groups at once. - Each is a function that gives the list of its results."""
     sys.stdout, sys.stderr = _Output(sys.stdout), _Output(sys.stderr)
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        return [result for results in pool.map(lambda group: group(), groups) for result in results]
+    # Not `with`, which joins the threads: CPython 3.11 was seen to wait there for ever for one that had ended. `close` ends all.
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    return [result for results in pool.map(lambda group: group(), groups) for result in results]

@@ -39,8 +39,7 @@ public protocol FileSystem: AnyObject, Sendable {
   /// - Returns: bytes written.
   func write(_ node: NodeID, _ handle: HandleID, offset: Int64, _ bytes: borrowing IncomingBytes, _ context: RequestContext)
     throws(Errno) -> Int
-  /// close(2) of one descriptor of a handle that was opened for writing; there may be others.
-  func flush(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) throws(Errno)
+  func flush(_ node: NodeID, _ handle: HandleID) throws(Errno)
   func release(_ node: NodeID, _ handle: HandleID, _ context: RequestContext)
   func synchronize(_ node: NodeID, _ handle: HandleID, dataOnly: Bool) throws(Errno)
   /// `mode` as in fallocate(2).

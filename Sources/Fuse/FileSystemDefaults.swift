@@ -47,7 +47,7 @@ extension FileSystem {
   public func write(
     _ node: NodeID, _ handle: HandleID, offset: Int64, _ bytes: borrowing IncomingBytes, _ context: RequestContext
   ) throws(Errno) -> Int { throw .noFunction }
-  public func flush(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) throws(Errno) { throw .noFunction }
+  public func flush(_ node: NodeID, _ handle: HandleID) throws(Errno) { throw .noFunction }
   public func release(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) {}
   public func synchronize(_ node: NodeID, _ handle: HandleID, dataOnly: Bool) throws(Errno) { throw .noFunction }
   public func allocate(

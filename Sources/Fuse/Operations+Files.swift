@@ -46,7 +46,7 @@ func addFiles(to table: inout fuse_lowlevel_ops) {
   table.flush = { raw, node, info in
     let request = Request(raw)
     request.answer { () throws(Errno) in
-      try request.fileSystem.flush(NodeID(rawValue: node), HandleID(info), request.context)
+      try request.fileSystem.flush(NodeID(rawValue: node), HandleID(info))
     }
   }
   table.release = { raw, node, info in

@@ -156,7 +156,5 @@ extension OpenedFile {
     info.fh = handle.rawValue
     info.direct_io = isDirect ? 1 : 0
     info.keep_cache = keepsCache ? 1 : 0
-    // Nobody wants to know who closes what was only read.
-    info.noflush = info.flags & O_ACCMODE == O_RDONLY ? 1 : 0
   }
 }

@@ -129,7 +129,7 @@ public struct StatusPublisher: StatusSink {
         case .uploadError: counters.uploadErrors += 1
         case .connectionLost: counters.connectionsLost += 1
         case .recordingStalled: counters.recordingsStalled += 1
-        case .uploadPaused, .uploadResumed, .connectionRestored, .sessionRegistered, .writerKilled: break
+        case .uploadPaused, .uploadResumed, .connectionRestored, .sessionRegistered: break
         }
       }
     }
@@ -149,7 +149,6 @@ public struct StatusPublisher: StatusSink {
     case .connectionLost(let reason): .connectionLost(reason)
     case .connectionRestored: .connectionRestored
     case .recordingStalled(let session, let seconds): .recordingStalled(session, seconds: seconds)
-    case .writerKilled(let session): .writerKilled(session)
     }
   }
 }

@@ -214,7 +214,6 @@ public struct StatusReader: Sendable {
     let isSynced = status.state == .synced
     status.sha256 = isSynced ? first?.sha256.flatMap { ChunkDigest(bytes: $0) }?.description : nil
     if wantsLag, !isSynced { status.lagSeconds = lag(rows, unsealedSince) }
-    status.writerKilledAt = first?.writerKilledAt
     if let since = recording?.quietSince { status.stalledSeconds = board.stalled(spool.clock.now - since) }
     return status
   }

@@ -47,8 +47,7 @@ public final class CopyFeed: Sendable {
       [.introduction(session), .event(.control(.prioritize(session, priority)))]
     // The first destination's own affairs, and pauses, which everybody is told of at once.
     case .stored, .unstored, .rolledBack, .remote, .announced, .unannounced, .synced, .failed, .failureCleared, .pausedByUser,
-      .writerKilled, .attempted:
-      []
+      .attempted: []
     }
   }
 }

@@ -29,8 +29,7 @@ struct CopyWriter {
     case .attempted(let attempt): try AttemptWriter(db: db, now: now).write(attempt)
     case .failureCleared(let session): try change(session, "failure = NULL")
     // The first destination's uploader records these.
-    case .registered, .opened, .sealed, .dropped, .finished, .held, .prioritized, .removed, .pausedByUser, .writerKilled:
-      break
+    case .registered, .opened, .sealed, .dropped, .finished, .held, .prioritized, .removed, .pausedByUser: break
     }
     return nil
   }

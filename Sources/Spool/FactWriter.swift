@@ -18,10 +18,7 @@ struct FactWriter {
     switch fact {
     case .registered(let session, let facts): try register(session, facts)
     case .opened(let session):
-      try run(
-        "UPDATE sessions SET is_open = 1, is_finished = 0, writer_killed_at = NULL WHERE number = ?", [session.number])
-    case .writerKilled(let session):
-      try run("UPDATE sessions SET writer_killed_at = ? WHERE number = ?", [now, session.number])
+      try run("UPDATE sessions SET is_open = 1, is_finished = 0 WHERE number = ?", [session.number])
     case .sealed(let chunk, let version, let bytes): try seal(chunk, version, bytes)
     case .stored(let chunk, let version, let digest): try store(chunk, version, digest)
     case .unstored(let chunk): try unstore(chunk)

@@ -39,12 +39,10 @@ public struct SessionRow: Sendable {
   public let storedThrough: Int
   public let syncedAt: Double?
   public let sha256: [UInt8]?
-  /// When a signal ended the process that had it open for writing; nil once somebody else writes.
-  public let writerKilledAt: Double?
 
   static let columns = """
     number, path, inode, size, revision, is_open, is_finished, is_synced, is_announced, failure, priority, is_held,
-    stored_chunks, stored_bytes, stored_through, synced_at, sha256, writer_killed_at
+    stored_chunks, stored_bytes, stored_through, synced_at, sha256
     """
 
   init(_ row: Row) {
@@ -65,7 +63,6 @@ public struct SessionRow: Sendable {
     storedThrough = row[14]
     syncedAt = row[15]
     sha256 = (row[16] as Data?).map(Array.init)
-    writerKilledAt = row[17]
   }
 }
 

@@ -20,8 +20,7 @@ public struct JournalCopy: Sendable {
     """
     s.number, s.path, s.inode, s.size, s.content + COALESCE(p.setbacks, 0), s.is_open, s.is_finished,
     COALESCE(p.synced_revision = s.content + p.setbacks, 0), COALESCE(p.is_announced, 0), p.failure, s.priority, s.is_held,
-    COALESCE(p.stored_chunks, 0), COALESCE(p.stored_bytes, 0), COALESCE(p.stored_through, 0), p.synced_at, s.sha256,
-    s.writer_killed_at
+    COALESCE(p.stored_chunks, 0), COALESCE(p.stored_bytes, 0), COALESCE(p.stored_through, 0), p.synced_at, s.sha256
     """
   }
   var tables: String { "sessions s LEFT JOIN session_copies p ON p.session = s.number AND p.destination = \(id)" }

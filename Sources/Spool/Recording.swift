@@ -41,8 +41,6 @@ public final class Recording: Sendable {
     var settledOpening = 0
     /// The opening in which the journal was last made durable, so that a power cut finds this recording marked as open.
     var durableOpening = 0
-    /// The opening in which a writer was killed.
-    var killedOpening = 0
     /// When a writer came, or changed something, last.
     var lastChange = Instant(nanoseconds: 0)
     var unrecordedFinishes = 0
@@ -114,15 +112,6 @@ public final class Recording: Sendable {
       state.openings += 1
       state.lastChange = spool.clock.now
       if state.writers == 1, !state.isRemoved { spool.post(.event(.opened(session))) }
-    }
-  }
-
-  /// A signal ends a process that has it open for writing. Told once an opening.
-  public func writerKilled() {
-    state.withLock { state in
-      guard state.writers > 0, !state.isRemoved, state.killedOpening != state.openings else { return }
-      state.killedOpening = state.openings
-      spool.post(.event(.writerKilled(session)))
     }
   }
 

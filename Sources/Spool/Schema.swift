@@ -89,15 +89,14 @@ enum Schema {
           CREATE INDEX attempt_failures_session ON attempt_failures (session, number);
           """)
     }
-    migrator.registerMigration("8 hooks and dead writers") { db in
-      // Commands that are to be run (`Journal+Hooks`); when a signal ended the last writer of a recording.
+    migrator.registerMigration("8 hooks") { db in
+      // Commands that are to be run (`Journal+Hooks`).
       try db.execute(
         sql: """
           CREATE TABLE hooks_due (
             number INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL, session INTEGER NOT NULL, error TEXT,
             UNIQUE (session, event)
           ) STRICT;
-          ALTER TABLE sessions ADD COLUMN writer_killed_at REAL;
           """)
     }
     return migrator

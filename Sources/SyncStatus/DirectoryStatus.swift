@@ -34,7 +34,6 @@ public struct DirectoryStatus: Sendable {
     if let last = recording.lastSyncedAt { status.lastSyncedAt = max(last, status.lastSyncedAt ?? last) }
     status.isHeld = status.isHeld || recording.isHeld
     if let stalled = recording.stalledSeconds { status.stalledSeconds = max(stalled, status.stalledSeconds ?? 0) }
-    if let killed = recording.writerKilledAt { status.writerKilledAt = max(killed, status.writerKilledAt ?? 0) }
     for (place, share) in recording.destinations.enumerated() { add(share, at: place, of: recording) }
   }
 

@@ -33,8 +33,6 @@ public struct RecordingStatus: Sendable, Equatable {
   public var isHeld: Bool
   /// Seconds for which nothing was written although a writer has it open; nil unless that is longer than `--stall-after`.
   public var stalledSeconds: Double?
-  /// When a signal ended the process that had it open for writing, in seconds since 1970; nil once somebody else writes.
-  public var writerKilledAt: Double?
 
   public init(state: SyncState, path: [UInt8], destination: String) {
     self.state = state

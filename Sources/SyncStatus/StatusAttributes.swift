@@ -9,7 +9,7 @@ public enum StatusAttributes {
   public static let names = [
     "status", "badge", "progress", "session", "recording", "bytes_written", "bytes_synced", "synced_through",
     "chunks_total", "chunks_synced", "lag_seconds", "last_synced_at", "error", "destination", "sha256", "priority",
-    "hold", "stalled_seconds", "writer_killed_at", "json"
+    "hold", "stalled_seconds", "json"
   ]
 
   /// Those that a person may set; setting another succeeds and changes nothing, so that `cp -a` works.
@@ -37,7 +37,6 @@ public enum StatusAttributes {
     case "priority": status.priority
     case "hold": status.isHeld ? "1" : "0"
     case "stalled_seconds": status.stalledSeconds.map { Decimals.text($0, places: 1) }
-    case "writer_killed_at": status.writerKilledAt.map(Timestamp.text)
     case "json": json(of: status)
     default: nil
     }
@@ -52,7 +51,6 @@ public enum StatusAttributes {
       case "error": status.error != nil
       case "sha256": status.sha256 != nil
       case "stalled_seconds": status.stalledSeconds != nil
-      case "writer_killed_at": status.writerKilledAt != nil
       default: true
       }
     }
@@ -95,7 +93,6 @@ public enum StatusAttributes {
     json.add("priority", status.priority)
     json.add("hold", status.isHeld)
     if let seconds = status.stalledSeconds { json.add("stalled_seconds", seconds) }
-    json.add("writer_killed_at", optional: status.writerKilledAt.map(Timestamp.text))
   }
 }
 

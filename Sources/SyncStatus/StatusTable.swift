@@ -46,8 +46,7 @@ public struct StatusTable: Sendable {
 
   /// What is to be said of whoever writes it.
   private static func note(of recording: RecordingStatus) -> String? {
-    if let seconds = recording.stalledSeconds { return "open, but nothing was written for \(DurationText.human(seconds))" }
-    return recording.writerKilledAt.map { "its writer was killed at \(Timestamp.text($0)); what it had written is here" }
+    recording.stalledSeconds.map { "open, but nothing was written for \(DurationText.human($0))" }
   }
 
   private func row(_ recording: RecordingStatus, _ columns: Columns) -> String {

@@ -29,13 +29,11 @@ public struct SyncEvent: Sendable, Equatable {
     case sessionRegistered(SessionID)
     /// Open, and no byte of it changed for so many seconds.
     case recordingStalled(SessionID, seconds: Int)
-    /// A signal ended a process that had it open for writing.
-    case writerKilled(SessionID)
 
     /// Of several destinations it is about all.
     public var isOfAll: Bool {
       switch self {
-      case .sessionRegistered, .sessionUploadComplete, .recordingStalled, .writerKilled: true
+      case .sessionRegistered, .sessionUploadComplete, .recordingStalled: true
       case .chunkUploaded, .uploadError, .uploadPaused, .uploadResumed, .connectionLost, .connectionRestored: false
       }
     }
@@ -52,7 +50,6 @@ public struct SyncEvent: Sendable, Equatable {
       case .connectionRestored: "CONNECTION_RESTORED"
       case .sessionRegistered: "SESSION_REGISTERED"
       case .recordingStalled: "RECORDING_STALLED"
-      case .writerKilled: "WRITER_KILLED"
       }
     }
   }
@@ -72,7 +69,7 @@ public enum EventLine {
       json.add("sessionId", session.description)
       json.add("chunkId", chunk)
       json.add("totalChunks", totalChunks)
-    case .sessionUploadComplete(let session), .sessionRegistered(let session), .writerKilled(let session):
+    case .sessionUploadComplete(let session), .sessionRegistered(let session):
       json.add("sessionId", session.description)
     case .uploadError(let session, let chunk, let error):
       json.add("sessionId", session.description)

@@ -181,8 +181,6 @@ public enum JournalFact: Sendable, Equatable {
   case prioritized(SessionID, UploadPriority)
   case removed(SessionID)
   case pausedByUser(Bool)
-  /// A signal ended a process that had the recording open for writing.
-  case writerKilled(SessionID)
   /// For `reelfs report`; nothing that is sent depends on it.
   case attempted(UploadAttempt)
 }
@@ -199,7 +197,6 @@ public enum UploadNotice: Sendable, Equatable {
   case connectionRestored
   /// Open for writing, and no byte of it changed for so many seconds.
   case recordingStalled(SessionID, seconds: Int)
-  case writerKilled(SessionID)
 
   /// The reason when a person paused all uploads.
   public static let pausedByUser = "paused by the user"

@@ -25,8 +25,6 @@ public enum UploadEvent: Sendable, Equatable {
   case finished(SessionID, size: Int64)
   /// The recording was deleted or replaced: drop it from the queue. Nothing is deleted remotely.
   case removed(SessionID)
-  /// A signal ended a process that had the recording open for writing; told before the recording is closed.
-  case writerKilled(SessionID)
   /// Nothing but to be told, in the order of what happens.
   case stalled(SessionID, seconds: Int)
 
@@ -47,7 +45,7 @@ public enum UploadEvent: Sendable, Equatable {
   var session: SessionID? {
     switch self {
     case .registered(let session, _), .opened(let session), .truncated(let session, _, _), .renamed(let session, _),
-      .finished(let session, _), .removed(let session), .writerKilled(let session): session
+      .finished(let session, _), .removed(let session): session
     case .sealed(let chunk, _, _), .reopened(let chunk): chunk.session
     case .control(let command): command.session
     case .restored, .introduced, .stalled, .progressed, .discovered, .transferred, .networkChanged, .timePassed: nil

@@ -95,12 +95,6 @@ extension UploadScheduler {
     effects.append(.record(.removed(session)))
   }
 
-  mutating func writerKilled(_ session: SessionID) {
-    guard sessions[session] != nil else { return }
-    effects.append(.record(.writerKilled(session)))
-    effects.append(.announce(.writerKilled(session)))
-  }
-
   /// A refused session gets another chance when it changes, or when somebody asks.
   mutating func clearFailure(of session: SessionID) {
     guard sessions[session]?.failure != nil else { return }

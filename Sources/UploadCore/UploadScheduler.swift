@@ -88,7 +88,6 @@ public struct UploadScheduler: Sendable {
     case .renamed(let session, let facts): renamed(session, facts)
     case .finished(let session, let size): finished(session, size: size)
     case .removed(let session): removed(session)
-    case .writerKilled(let session): writerKilled(session)
     case .stalled(let session, let seconds): effects.append(.announce(.recordingStalled(session, seconds: seconds)))
     case .progressed(let id, _): progressed(id)
     case .discovered(let geometry): discovered(geometry)

@@ -167,7 +167,7 @@ struct SimulatedJournal {
     case .prioritized(let session, let priority): rows.sessions[session]?.priority = priority
     case .removed(let session): rows.sessions[session] = nil
     case .pausedByUser(let isPaused): rows.isPausedByUser = isPaused
-    case .attempted, .writerKilled: break
+    case .attempted: break
     }
   }
 

@@ -69,7 +69,7 @@ extension PassthroughFileSystem {
     return try bytes.copy(to: FileDescriptor(rawValue: try file(handle)), at: offset)
   }
 
-  func flush(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) throws(Errno) {}
+  func flush(_ node: NodeID, _ handle: HandleID) throws(Errno) {}
 
   func release(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) {
     if let file = state.withLock({ $0.files.removeValue(forKey: handle) }) { close(file) }

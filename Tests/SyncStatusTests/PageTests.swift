@@ -39,7 +39,6 @@ struct PageTests {
     full.sha256 = "00"
     full.lastSyncedAt = 1
     full.stalledSeconds = 45
-    full.writerKilledAt = 1
     let folder = DirectoryStatus.sum([full], path: [], destination: "d")
     for status in [full, recording("b"), folder, RecordingStatus(state: .synced, path: [], destination: "")] {
       let withValue = StatusAttributes.names.filter { StatusAttributes.value($0, of: status) != nil }
@@ -216,7 +215,6 @@ struct PageTests {
     for (kind, type) in [
       (SyncEvent.Kind.uploadPaused("p"), "UPLOAD_PAUSED"), (.uploadResumed, "UPLOAD_RESUMED"),
       (.connectionLost("l"), "CONNECTION_LOST"), (.sessionRegistered(session), "SESSION_REGISTERED"),
-      (.writerKilled(session), "WRITER_KILLED")
     ] {
       #expect(line(kind).hasPrefix(head + "\"\(type)\""))
     }

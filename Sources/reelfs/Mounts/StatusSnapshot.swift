@@ -136,7 +136,6 @@ private struct RecordingDocument: Decodable {
   let priority: String
   let hold: Bool
   let stalledSeconds: Double?
-  let writerKilledAt: String?
 
   func value() throws(CommandFailure) -> RecordingStatus {
     guard let state = SyncState(rawValue: status) else {
@@ -160,7 +159,6 @@ private struct RecordingDocument: Decodable {
     value.priority = priority
     value.isHeld = hold
     value.stalledSeconds = stalledSeconds
-    value.writerKilledAt = writerKilledAt.flatMap(Timestamp.seconds(of:))
     return value
   }
 }

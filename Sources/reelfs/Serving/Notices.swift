@@ -14,7 +14,7 @@ enum Notices {
       // Most errors mend themselves; a refusal does not.
       reader.isRefused(session) ? .failed(reader.name(of: session), message) : nil
     case .uploadPaused(let reason): reason == UploadNotice.pausedByUser ? nil : .paused(reason)
-    case .recordingStalled(let session, _), .writerKilled(let session): .stalled(reader.name(of: session))
+    case .recordingStalled(let session, _): .stalled(reader.name(of: session))
     case .chunkUploaded, .sessionRegistered, .uploadResumed, .connectionLost, .connectionRestored: nil
     }
   }
@@ -34,8 +34,6 @@ enum Notices {
     case .connectionRestored: Terminal.say("\(who)connection restored")
     case .recordingStalled(let session, let seconds):
       Terminal.complain("\(reader.name(of: session)): open, but nothing was written for \(seconds) s")
-    case .writerKilled(let session):
-      Terminal.complain("\(reader.name(of: session)): the program that wrote it was killed; what it had written is kept")
     }
   }
 

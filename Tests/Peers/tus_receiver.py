@@ -59,7 +59,7 @@ def open_patch(receiver, url, at, length, body):
     """A PATCH that announces more than it sends; the connection stays open."""
     connection = socket.create_connection(("127.0.0.1", receiver.port))
     head = (
-        f"PATCH {url} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: {at}\r\n"
+        f"PATCH {url} HTTP/1.1\r\nHost: 127.0.0.1:{receiver.port}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: {at}\r\n"
         f"Content-Type: {TYPE}\r\nContent-Length: {length}\r\n\r\n")
     connection.sendall(head.encode() + body)
     return connection

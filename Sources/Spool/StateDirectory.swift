@@ -29,16 +29,22 @@ public struct StateDirectory: Sendable {
 
   /// Takes the folder for one mount. The lock lives as long as the descriptor or a copy of it, in whatever process.
   /// The worker has a lock of its own, because it goes on serving when its supervisor is killed.
-  public func lock(forWorker: Bool = false) throws(StateDirectoryError) -> FileDescriptor {
+  /// - Parameter patience: how long whoever has it may take to end. A process that was killed keeps its lock until it has
+  ///   closed its files, and those that have no name any more are given back to the disk then.
+  public func lock(forWorker: Bool = false, patience: Duration = .zero) throws(StateDirectoryError) -> FileDescriptor {
     let file = path.appending(forWorker ? "lock.worker" : "lock").string
     let descriptor = Glibc.open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
       throw StateDirectoryError("cannot open \(file): \(Errno(rawValue: Glibc.errno))")
     }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(descriptor)
-      throw StateDirectoryError(
-        "another reelfs uses the state directory \(path): unmount it first, or give this mount its own with --state-dir")
+    let end = ContinuousClock.now + patience
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+      guard ContinuousClock.now < end else {
+        close(descriptor)
+        throw StateDirectoryError(
+          "another reelfs uses the state directory \(path): unmount it first, or give this mount its own with --state-dir")
+      }
+      usleep(10_000)  // flock(2) waits for ever or not at all.
     }
     return FileDescriptor(rawValue: descriptor)
   }

@@ -214,6 +214,18 @@ struct RestartTests {
     }
   }
 
+  @Test("a mount that was killed and still closes its files is waited for", .enabled(if: Machine.has("flock"), "flock is not installed"),
+    arguments: ["lock", "lock.worker"])
+  func dyingMount(lock: String) async throws {
+    try await withMount { world in
+      try world.endMount()
+      let dying = try world.start(["flock", world.state + "/" + lock, "sh", "-c", "echo held; sleep 1"])
+      try eventually("it has the lock") { dying.said.contains("held") }
+      try world.startMount(to: world.receiverURL)
+      #expect(try dying.wait() == 0, "it came to its end first")
+    }
+  }
+
   @Test("mounting works without a server, and a thousand recordings made meanwhile all arrive")
   func manyOffline() async throws {
     try await withWorld { world in

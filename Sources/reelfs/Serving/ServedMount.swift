@@ -25,7 +25,7 @@ struct ServedMount {
   func supervise() throws -> Int32 {
     let service = ServiceManager.current()
     let state = try StateDirectory(path: FilePath(configuration.stateDirectory))
-    let lock = try state.lock()
+    let lock = try state.lock(patience: Self.oldMountPatience)
     defer { try? lock.close() }
     try refuseOtherOrder(state)
     let (mount, shared) = try mount(service, state)
@@ -55,11 +55,13 @@ struct ServedMount {
   /// The mount that the service manager kept for us, or a new one.
   private func mount(_ service: ServiceManager?, _ state: StateDirectory) throws -> (FuseMount, SharedState) {
     if let kept = service?.continued(at: configuration.mountpoint, say: Terminal.complain) {
-      try waitForOldWorker(state)
+      // The worker dies with its supervisor, but not in the same instant: a call that is under way on a slow disk comes to
+      // its end first.
+      try state.lock(forWorker: true, patience: Self.oldWorkerPatience).close()
       return kept
     }
     // A worker whose supervisor was killed goes on serving: the folder is its own then.
-    try state.lock(forWorker: true).close()
+    try state.lock(forWorker: true, patience: Self.oldMountPatience).close()
     let mount = try FuseMount.mount(
       at: configuration.mountpoint, allowOther: configuration.fuse.allowsOther,
       source: configuration.destination.description.hasPrefix("embedded")
@@ -69,24 +71,10 @@ struct ServedMount {
     return (mount, shared)
   }
 
-  /// Under a service manager a worker dies with its supervisor, but not in the same instant: a call that is under way on
-  /// a slow disk comes to its end first.
-  private func waitForOldWorker(_ state: StateDirectory) throws {
-    let end = ContinuousClock.now + .seconds(Self.oldWorkerSecondsMax)
-    while true {
-      do throws(StateDirectoryError) {
-        let lock = try state.lock(forWorker: true)
-        try? lock.close()
-        return
-      } catch {
-        guard ContinuousClock.now < end else { throw error }
-      }
-      usleep(10_000)
-    }
-  }
-
   /// Longer than any disk takes that still works; the service manager's own limit for starts is 90 s.
-  private static let oldWorkerSecondsMax = 60
+  private static let oldWorkerPatience = Duration.seconds(60)
+  /// For a mount that was killed a moment ago. One that lives is told of as soon as this is over.
+  private static let oldMountPatience = Duration.seconds(5)
 
   private func children(_ page: PageSocket?) -> [ChildProcess] {
     // The flags after the subcommand's name are the worker's as well.

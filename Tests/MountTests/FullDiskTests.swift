@@ -44,6 +44,18 @@ struct FullDiskTests {
     }
   }
 
+  @Test("with -o writeback a full disk is told at fsync")
+  func writeback() async throws {
+    try await withDisk(["-o", "writeback"], online: false) { world, disk in
+      let file = try OpenFile(world.path("take"), O_WRONLY | O_CREAT)
+      try disk.fill()
+      try file.write(noise(mebibyte))
+      #expect(errorCode { try file.synchronize() } == ENOSPC)
+      try disk.unfill()
+      try file.close()
+    }
+  }
+
   @Test("on a full disk a header can be rewritten, and receipts are kept: the journal has a reserve")
   func journalOnFullDisk() async throws {
     try await withDisk { world, disk in

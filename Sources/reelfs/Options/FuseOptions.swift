@@ -4,6 +4,8 @@ package import SyncStatus
 package struct FuseOptions: Sendable, Equatable {
   /// Other users may use the mount; permissions are checked by the kernel.
   package var allowsOther = false
+  /// The kernel collects small writes (`SessionOptions.writeback`).
+  package var collectsWrites = false
   /// `nosuid`, `nodev`, `noexec`, `noatime`: handed to the kernel as they are, in the order given.
   package var kernelFlags: [String] = []
 
@@ -14,13 +16,14 @@ package struct FuseOptions: Sendable, Equatable {
     for option in list.split(separator: ",").map(String.init) {
       switch option {
       case "allow_other": allowsOther = true
+      case "writeback": collectsWrites = true
       case "nosuid", "nodev", "noexec", "noatime":
         if !kernelFlags.contains(option) { kernelFlags.append(option) }
       case "rw", "auto", "noauto", "nofail", "_netdev", "user", "nouser", "defaults", "default_permissions": continue
       case _ where option.hasPrefix("x-") || option.hasPrefix("comment="): continue
       default:
         throw TextError(
-          "\"\(option)\" is not a mount option of reelfs; known are allow_other, nosuid, nodev, noexec, noatime")
+          "\"\(option)\" is not a mount option of reelfs; known are allow_other, writeback, nosuid, nodev, noexec, noatime")
       }
     }
   }

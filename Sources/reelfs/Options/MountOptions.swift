@@ -122,7 +122,7 @@ package struct MountOptions: ParsableArguments {
 
   @Option(
     name: .customShort("o"),
-    help: ArgumentHelp("Mount options: allow_other, nosuid, nodev, noexec, noatime.", valueName: "option,…"))
+    help: ArgumentHelp("Mount options: allow_other, nosuid, nodev, noexec, noatime; writeback: fast tiny writes, uploaded later.", valueName: "option,…"))
   var mountOptions: [String] = []
 
   @Option(help: ArgumentHelp("Data of the receiver in this program. Default: beside the state.", valueName: "folder"))

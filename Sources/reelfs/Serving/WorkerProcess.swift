@@ -38,6 +38,7 @@ struct WorkerProcess {
       spool: uploader.spool, handles: shared.handles, status: uploader.statusTree,
       synchronizesRemotely: configuration.synchronizeTo == .remote)
     var options = SessionOptions()
+    options.writeback = configuration.fuse.collectsWrites
     options.onRefusal = { refused in
       Terminal.complain(
         "\(refused); its name: find \(state.recordings) -inum \(refused.node.rawValue) (1: the folder itself)")

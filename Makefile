@@ -9,7 +9,7 @@ PREFIX := /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-conformance test-peers test-browser simulate mutations torture tsan asan bench
-.PHONY: docs install uninstall recorders deb clean
+.PHONY: instructions docs install uninstall recorders deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -61,10 +61,19 @@ tsan:  ## the tests with the thread sanitizer: FILTER='RestartTests|SpoolTests' 
 asan:  ## the tests with the address sanitizer: FILTER as for tsan
 	Tests/Sanitizers/run.sh address
 
-bench:  ## measure beside passthrough_ll and rclone, and under a million queued chunks, as JSON lines: SIZE=2G REPS=3 PEERS=reelfs,rclone
+bench: SHELL := bash
+bench: .SHELLFLAGS := -eo pipefail -c
+bench:  ## measure beside passthrough_ll and rclone, and under a million queued chunks, into docs/PERFORMANCE.md: REPS=3 PEERS=reelfs,rclone
 	swift build -c release --product reelfs
-	REELFS=$(REELFS) python3 Tests/Bench/bench.py
-	REELFS=$(REELFS) python3 Tests/Bench/backlog.py
+	rm -f .build/bench.jsonl
+	REELFS=$(REELFS) python3 Tests/Bench/bench.py | tee -a .build/bench.jsonl
+	REELFS=$(REELFS) python3 Tests/Bench/backlog.py | tee -a .build/bench.jsonl
+	python3 Tests/Bench/table.py .build/bench.jsonl docs/PERFORMANCE.md
+
+instructions:  ## count the instructions of two fixed runs; fails when one needs 10 % more: UPDATE=--update
+	mount-scripts/setup-debian.sh valgrind binutils
+	swift build -c release --product instruction-probe
+	python3 Tests/Bench/instructions.py $(BUILD)/instruction-probe $(UPDATE)
 
 docs:  ## draw docs/CONFIGURATION.md from the program's help
 	mount-scripts/pages.py configuration $(REELFS) >docs/CONFIGURATION.md

@@ -202,6 +202,11 @@ let package = Package(
       swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
     .target(name: "ProbeSupport", dependencies: ["CLinux"], path: "Tests/ProbeSupport", swiftSettings: common),
+    .executableTarget(
+      name: "instruction-probe",
+      dependencies: [
+        "Spool", "UploadSimulator", "UploadCore", "UploadProtocol", .product(name: "SystemPackage", package: "swift-system"),
+      ], path: "Tests/InstructionProbe", swiftSettings: common),
     .executableTarget(name: "s3-probe", dependencies: ["S3Protocol"], path: "Tests/S3Probe", swiftSettings: common),
     .executableTarget(
       name: "fuse-probe",

@@ -8,7 +8,7 @@ final class Unmounting: @unchecked Sendable {
   let ending: CInt
   private let end: CInt
   private let mount: FuseMount
-  /// Written by the thread before it closes `end`, read by the owner after `ending` was readable.
+  /// Written by the thread before it writes into `end`, read by the owner after it has read that.
   private var message: String?
 
   /// Detaches the mount, lazily if it is in use. - Returns: nil when there are no descriptors or threads left; the mount
@@ -41,6 +41,8 @@ final class Unmounting: @unchecked Sendable {
 
   /// - Returns: what the user should know.
   func finish() -> String? {
+    var done: UInt8 = 0
+    _ = read(ending, &done, 1)
     close(ending)
     return message
   }
@@ -60,6 +62,8 @@ final class Unmounting: @unchecked Sendable {
     } catch {
       message = "\(error)"
     }
+    var done: UInt8 = 1
+    _ = write(end, &done, 1)
     close(end)
   }
 }

@@ -25,7 +25,9 @@ Measures, with the destination away at first:
                backlog is uploaded beside it at low priority
 """
 import json, os, shutil, sqlite3, subprocess, sys, tempfile, time
-from bench import MIB, Reelfs, children, cpu_seconds, free_port, listens, peak_bytes, wait_for
+from data import MIB
+from peers import Reelfs
+from processes import children, cpu_seconds, free_port, peak_bytes, wait_for
 
 CHUNKS = int(os.environ.get("CHUNKS", 1 << 20))
 SESSIONS = int(os.environ.get("SESSIONS", 100_000))
@@ -40,11 +42,6 @@ class Backlog(Reelfs):
     def __init__(self, home):
         super().__init__(home)
         self.state, self.port = os.path.join(home, "state"), free_port()
-
-    def start_server(self):
-        self.server = self.spawn(
-            "receiver", [self.program, "receive", "--listen", f"127.0.0.1:{self.port}", "--data", self.data])
-        wait_for("the receiver listens", lambda: listens(self.port))
 
     def start_mount(self):
         self.client = self.spawn("mount", [

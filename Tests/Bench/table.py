@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Draws the tables of docs/PERFORMANCE.md from what bench.py and backlog.py printed: table.py RESULTS.jsonl docs/PERFORMANCE.md
+
+What lies between the two marks of the page is replaced.
+"""
+import json, sys
+
+BEGIN, END = "<!-- measured: make bench -->", "<!-- end of what was measured -->"
+
+# What is promised: text, measure, figure, kind, greatest or least, aim. `ratio` is the median's to the mark's, same run.
+AIMS = (
+    ("write 1 MiB, of passthrough_ll", "write", "MBps", "1M", "ratio", ">=", 1.0),
+    ("write 128 KiB, of passthrough_ll", "write", "MBps", "128K", "ratio", ">=", 1.0),
+    ("write 4 KiB, of passthrough_ll", "write", "MBps", "4K", "ratio", ">=", 1.0),
+    ("read, of passthrough_ll", "read", "MBps", None, "ratio", ">=", 1.0),
+    ("5,000 files of 16 KiB made, of passthrough_ll", "files", "create_s", None, "ratio", "<=", 1.2),
+    ("their names and attributes, of passthrough_ll", "files", "list_s", None, "ratio", "<=", 1.0),
+    ("all of them synced, s", "files", "synced_s", None, "median", "<=", 8),
+    ("2 GiB synced, of the time of its write", "write", "synced_of_write", "1M", "median", "<=", 1.3),
+    ("worker, CPU s for 2 GiB", "write", "daemon_cpu_s", "1M", "median", "<=", 3),
+    ("receiver, CPU s for 2 GiB", "write", "server_cpu_s", "1M", "median", "<=", 3),
+    ("worker, peak MiB", "write", "daemon_peak_rss_mib", "1M", "median", "<=", 64),
+    ("receiver, peak MiB", "write", "server_peak_rss_mib", "1M", "median", "<=", 64),
+    ("chunk sealed until its receipt, p50 ms", "lag", "p50_ms", None, "median", "<=", 10),
+    ("chunk sealed until its receipt, p99 ms", "lag", "p99_ms", None, "median", "<=", 50),
+    ("last byte until synced, p99 ms (1 s of it --settle)", "closing", "p99_ms", None, "median", "<=", 1250),
+    ("longest write() during an outage, ms", "outage", "max_ms", "outage", "median", "<=", 100),
+    ("longest write() during recovery, ms", "outage", "max_ms", "recovery", "median", "<=", 100),
+    ("1,000 sessions at once, worker's peak MiB", "sessions", "daemon_peak_rss_mib", None, "median", "<=", 64),
+)
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows)]
+    return "\n".join(lines)
+
+
+def span(line):
+    return f"{line['median']:g} ({line['least']:g}–{line['greatest']:g})"
+
+
+def aims(summaries):
+    for text, measure, figure, kind, which, relation, aim in AIMS:
+        line = summaries.get(("reelfs", measure, figure, kind))
+        if not line or which not in line:
+            continue
+        is_met = line[which] >= aim if relation == ">=" else line[which] <= aim
+        yield text, f"{'≥' if relation == '>=' else '≤'} {aim:g}", f"{line[which]:g}", "yes" if is_met else "**no**"
+
+
+def figures(summaries):
+    peers = list(dict.fromkeys(peer for peer, *_ in summaries))
+    for key in dict.fromkeys(tuple(rest) for _, *rest in summaries):
+        measure, figure, kind = key
+        cells = [span(line) if (line := summaries.get((peer, *key))) else "" for peer in peers]
+        yield f"{measure}{' ' + kind if kind else ''} {figure}", *cells
+
+
+def backlogs(lines):
+    for line in lines:
+        yield (line["case"], line["chunks"], line["synced_sessions"],
+               *(line.get(name, "") for name in ("usable_s", "recovered_s", "summary_s", "peak_rss_mib", "synced_s")))
+
+
+def main():
+    results, page = sys.argv[1:3]
+    lines = [json.loads(line) for line in open(results, encoding="utf-8") if line.startswith("{")]
+    summaries = {
+        (line["peer"], line["of"], line["figure"], line["kind"]): line for line in lines if line.get("measure") == "summary"}
+    if not summaries:
+        sys.exit(f"{results}: there is no summary in it: bench.py did not come to its end")
+    peers = list(dict.fromkeys(peer for peer, *_ in summaries))
+    parts = [
+        table(("aim", "", "measured", "met"), aims(summaries)),
+        "Medians, and least to greatest, of each peer:",
+        table(("", *peers), figures(summaries))]
+    if cases := [line for line in lines if line.get("measure") == "backlog"]:
+        parts += ["With a backlog:", table(
+            ("case", "chunks", "synced recordings", "usable s", "recovered s", "summary s", "peak MiB", "32 MiB synced s"),
+            backlogs(cases))]
+    text = open(page, encoding="utf-8").read()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not rest or not _:
+        sys.exit(f"{page}: the marks {BEGIN} and {END} are not there")
+    with open(page, "w", encoding="utf-8") as out:
+        out.write(f"{before}{BEGIN}\n\n" + "\n\n".join(parts) + f"\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

@@ -28,10 +28,16 @@ common="log_path=$logs/report exitcode=0"
 export TSAN_OPTIONS="$common halt_on_error=0 handle_segv=0 suppressions=$here/thread.txt"
 export ASAN_OPTIONS="$common halt_on_error=1 detect_leaks=1 detect_stack_use_after_return=0"
 export LSAN_OPTIONS="suppressions=$here/leaks.txt print_suppressions=0"
+if [ "$kind" = thread ]; then
+  # The toolchain's own clang: others do not know Swift's calling convention.
+  "$(dirname "$(readlink -f "$(command -v swift)")")/clang" -shared -fPIC -O2 -o "$scratch/mutex.so" "$here/mutex.c" -ldl
+  export LD_PRELOAD=$PWD/$scratch/mutex.so
+fi
 code=0
 swift test -c debug --sanitize="$kind" --scratch-path "$scratch" --skip-build --disable-xctest \
   ${FILTER:+--filter "$FILTER"} --skip "$skipped" || code=$?
 
+unset LD_PRELOAD
 reports=$(find "$logs" -name 'report.*' -size +0 | wc -l)
 if [ "$reports" -gt 0 ]; then
   find "$logs" -name 'report.*' -size +0 -exec cat {} + >"$scratch/reports.txt"

@@ -8,12 +8,12 @@ public import UploadProtocol
 ///
 /// What counts as stored is what the journal says, so no view can claim more (invariant I3).
 public struct StatusReader: Sendable {
-  private let spool: Spool
-  private let destinations: [ReportedDestination]
-  private let copies: [JournalCopy]
+  let spool: Spool
+  let destinations: [ReportedDestination]
+  let copies: [JournalCopy]
 
   /// Of the first destination; it also has what is the mount's own.
-  private var board: StatusBoard { destinations[0].board }
+  var board: StatusBoard { destinations[0].board }
   /// Time that write() takes; the file system adds to it.
   var writes: DurationHistogram { board.writes }
 
@@ -39,35 +39,6 @@ public struct StatusReader: Sendable {
     let session = spool.session(of: inode)
     let rows = session.flatMap { try? spool.journal.session($0, copies: copies) }
     return status(session, rows.map { [$0] + $1 } ?? [], size: backing.size, path: path, summaries, wantsLag: true)
-  }
-
-  /// The sum of every recording below `path`.
-  public func sum(below path: [UInt8]) -> DirectoryStatus {
-    var sum = DirectoryStatus(path: path, destination: destinations[0].name)
-    let summaries = summaries
-    if !copies.isEmpty {
-      each(below: path, summaries) { sum.add($0) }
-      return sum
-    }
-    // As in `each`, a journal that cannot be read shows nothing.
-    let settled = try? spool.journal.eachUnsettled(below: path, loaded: spool.loadedSessions) { row in
-      sum.add(status(row, [], summaries))
-    }
-    if let settled { sum.add(self.settled(settled)) }
-    return sum
-  }
-
-  /// The mount as a whole.
-  public func overall() -> OverallStatus { overall(summaries, sum(below: [])) }
-
-  /// The mount and every recording of it, as JSON.
-  public func sessionsPage() -> [UInt8] {
-    let summaries = summaries
-    var recordings: [RecordingStatus] = []
-    each(below: [], summaries) { recordings.append($0) }
-    var sum = DirectoryStatus(path: [], destination: destinations[0].name)
-    for recording in recordings { sum.add(recording) }
-    return SessionsPage.bytes(overall(summaries, sum), recordings)
   }
 
   public func metricsPage() -> String {
@@ -134,38 +105,9 @@ public struct StatusReader: Sendable {
   // MARK: Details
 
   /// Of each destination, as of its last turn.
-  private var summaries: [UploadSummary] { destinations.map(\.board.summary) }
+  var summaries: [UploadSummary] { destinations.map(\.board.summary) }
 
-  private func overall(_ summaries: [UploadSummary], _ sum: DirectoryStatus) -> OverallStatus {
-    let connections = zip(destinations, summaries).map { destination, summary in
-      DestinationConnection(name: destination.name, connection: DestinationState(summary.connection))
-    }
-    var overall = OverallStatus(
-      time: Date().timeIntervalSince1970, total: sum.status, counts: sum.counts, connection: .worst(connections))
-    if connections.count > 1 { overall.destinations = connections }
-    overall.isPaused = summaries[0].isPausedByUser
-    let limits = summaries.compactMap(\.bytesPerSecondMax)
-    overall.bytesPerSecondMax = limits.isEmpty ? nil : limits.reduce(0, +)
-    overall.inFlight = summaries.reduce(0) { $0 + $1.inFlight }
-    overall.journalError = summaries.compactMap(\.journalError).first
-    overall.limitUntil = board.limitUntil
-    overall.isOnMeter = summaries[0].isOnMeter
-    overall.syncEvery = summaries[0].syncEvery.map { Double($0.nanoseconds) / 1e9 }
-    // Between rounds only when all are: whoever waits has nothing to ask for otherwise.
-    let now = spool.clock.now
-    let rounds = summaries.compactMap { $0.nextRound(after: now) }
-    if rounds.count == summaries.count, let next = rounds.min() {
-      overall.nextRoundAt = overall.time + Double((next - now).nanoseconds) / 1e9
-    }
-    return overall
-  }
-
-  private func each(below path: [UInt8], _ summaries: [UploadSummary], _ body: (RecordingStatus) -> Void) {
-    // A journal that cannot be read shows nothing rather than something wrong; `journal_error` says why.
-    try? spool.journal.eachSession(below: path, copies: copies) { row, others in body(status(row, others, summaries)) }
-  }
-
-  private func status(_ row: SessionRow, _ others: [SessionRow], _ summaries: [UploadSummary]) -> RecordingStatus {
+  func status(_ row: SessionRow, _ others: [SessionRow], _ summaries: [UploadSummary]) -> RecordingStatus {
     let rows = [row] + others
     let recording = spool.knownRecording(row.session)
     var size = row.size
@@ -176,19 +118,6 @@ public struct StatusReader: Sendable {
     }
     let isSynced = rows.allSatisfy(\.isSynced)
     return status(row.session, rows, size: size, path: row.path, summaries, wantsLag: !isSynced)
-  }
-
-  /// What `status` would have given of each, added up.
-  private func settled(_ sum: SettledSum) -> RecordingStatus {
-    var status = RecordingStatus(state: .synced, path: [], destination: destinations[0].name)
-    status.recordings = sum.recordings
-    status.bytesWritten = sum.bytes
-    status.bytesSynced = sum.bytes
-    status.chunksTotal = sum.chunks
-    status.chunksSynced = sum.chunks
-    status.lastSyncedAt = sum.lastSyncedAt
-    status.isHeld = sum.isHeld
-    return status
   }
 
   /// - Parameter rows: one for each destination; none when the journal does not know the session.

@@ -65,6 +65,9 @@ extension Journal {
     return "these recordings went to \(before) first: keep it first and name \(first) with --also, or use another --state-dir"
   }
 
+  /// Where the first destination's receipts are from; nil: nothing was sent yet.
+  public var firstDestination: String? { (try? setting("first_destination")) ?? nil }
+
   var hasCopies: Bool { copiesInUse.withLock { !$0.isEmpty } }
 
   /// SQL: the further destinations in use.

@@ -14,7 +14,7 @@ Environment:
 import os, pathlib, sys, time, traceback
 from place import Place
 from rules import RULES, attributes, folders, links, locks, memory, names, opening, owners, removing, space, times
-from served import Failure, Served, clear, remove, wait_for, work_folder
+from served import clear, is_served, wait_for
 
 HERE = pathlib.Path(__file__).resolve()
 SEMANTICS = HERE.parents[2] / "docs/SEMANTICS.md"
@@ -81,33 +81,25 @@ def judge(rule, served, plain_root):
 
 
 def main():
-    folder, started = work_folder(), time.monotonic()
+    started, failed = time.monotonic(), 0
     chosen = [rule for rule in RULES if os.environ.get("ONLY", "") in rule.name]
     if os.geteuid() != 0:
         print(f"not root: {sum(rule.needs_root for rule in chosen)} rules about other users are left out")
         chosen = [rule for rule in chosen if not rule.needs_root]
-    failed, keep = 0, False
-    try:
+
+    def judge_all(served, folder):
+        nonlocal failed
         plain = pathlib.Path(folder, "plain")
         plain.mkdir()
-        options = "allow_other" if os.geteuid() == 0 else "noatime"
-        with Served(os.environ.get("REELFS", ".build/release/reelfs"), folder, options=options) as served:
-            served.keep_uploading()
-            for rule in chosen:
-                begun = time.monotonic()
-                wrong = judge(rule, served, plain)
-                failed += wrong is not None
-                print(f"{'FAIL' if wrong else 'ok  '} {rule.name} ({time.monotonic() - begun:.1f} s): {rule.sentence}"
-                      + (f"\n     {wrong}" if wrong else ""), flush=True)
-            served.settle()
-            count, size = served.compare()
-            print(f"{count} recordings, {size} bytes: the receiver has them all; {served.kills} workers were killed")
-    except Failure as failure:
-        keep = True
+        for rule in chosen:
+            begun = time.monotonic()
+            wrong = judge(rule, served, plain)
+            failed += wrong is not None
+            print(f"{'FAIL' if wrong else 'ok  '} {rule.name} ({time.monotonic() - begun:.1f} s): {rule.sentence}"
+                  + (f"\n     {wrong}" if wrong else ""), flush=True)
+
+    if not is_served(judge_all):
         failed += 1
-        print(f"FAIL the whole: {failure}\nlogs and files are kept in {folder}")
-    if not keep:
-        remove(folder)
     print(f"rules: {len(chosen) - failed} passed, {failed} failed ({time.monotonic() - started:.0f} s)")
     return 1 if failed or not chosen else 0
 

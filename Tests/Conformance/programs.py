@@ -9,7 +9,7 @@ Environment:
   CONFORMANCE_DIR  where everything lies                             (.build/conformance)
 """
 import contextlib, hashlib, os, pathlib, random, shutil, sqlite3, stat, subprocess, sys, threading, time
-from served import Failure, Served, remove, work_folder
+from served import Failure, is_served
 
 SHORT = bool(os.environ.get("SHORT"))
 MINUTES_MAX = 5
@@ -350,35 +350,27 @@ def unzip(desk):
 
 
 def main():
-    folder, started = work_folder(), time.monotonic()
+    started, failed = time.monotonic(), 0
     chosen = [(body, sentence) for body, sentence in PROGRAMS if os.environ.get("ONLY", "") in body.__name__]
-    failed, keep = 0, False
-    try:
-        options = "allow_other" if os.geteuid() == 0 else "noatime"
-        with Served(os.environ.get("REELFS", ".build/release/reelfs"), folder, options=options) as served:
-            served.keep_uploading()
-            for body, sentence in chosen:
-                begun, wrong = time.monotonic(), None
-                here, beside = (pathlib.Path(root, body.__name__) for root in (served.mnt, folder))
-                for path in (here, beside):
-                    path.mkdir()
-                try:
-                    body(Desk(here, beside, served))
-                except (Failure, OSError, AssertionError, sqlite3.Error, subprocess.SubprocessError) as error:
-                    wrong = f"{type(error).__name__}: {error}"
-                shutil.rmtree(beside, ignore_errors=True)
-                failed += wrong is not None
-                print(f"{'FAIL' if wrong else 'ok  '} {body.__name__} ({time.monotonic() - begun:.1f} s): {sentence}"
-                      + (f"\n     {wrong}" if wrong else ""), flush=True)
-            served.settle()
-            count, size = served.compare()
-            print(f"{count} recordings, {size} bytes: the receiver has them all; {served.kills} workers were killed")
-    except Failure as failure:
-        keep = True
+
+    def run_all(served, folder):
+        nonlocal failed
+        for body, sentence in chosen:
+            begun, wrong = time.monotonic(), None
+            here, beside = (pathlib.Path(root, body.__name__) for root in (served.mnt, folder))
+            for path in (here, beside):
+                path.mkdir()
+            try:
+                body(Desk(here, beside, served))
+            except (Failure, OSError, AssertionError, sqlite3.Error, subprocess.SubprocessError) as error:
+                wrong = f"{type(error).__name__}: {error}"
+            shutil.rmtree(beside, ignore_errors=True)
+            failed += wrong is not None
+            print(f"{'FAIL' if wrong else 'ok  '} {body.__name__} ({time.monotonic() - begun:.1f} s): {sentence}"
+                  + (f"\n     {wrong}" if wrong else ""), flush=True)
+
+    if not is_served(run_all):
         failed += 1
-        print(f"FAIL the whole: {failure}\nlogs and files are kept in {folder}")
-    if not keep:
-        remove(folder)
     print(f"programs: {len(chosen) - failed} passed, {failed} failed ({time.monotonic() - started:.0f} s)")
     return 1 if failed or not chosen else 0
 

@@ -198,6 +198,27 @@ class Background(threading.Thread):
             raise Failure(f"the recording in the background: {failure}")
 
 
+def is_served(body, quota=None):
+    """Calls `body(served, folder)` with a mount in which a recording grows all the while; in the end the receiver must have all.
+
+    - Returns: whether that was so; else everything is kept.
+    """
+    folder = work_folder()
+    options = "allow_other" if os.geteuid() == 0 else "noatime"
+    try:
+        with Served(os.environ.get("REELFS", ".build/release/reelfs"), folder, quota, options) as served:
+            served.keep_uploading()
+            body(served, folder)
+            served.settle()
+            count, size = served.compare()
+            print(f"{count} recordings left, {size} bytes: the receiver has them all; {served.kills} workers were killed")
+    except Failure as failure:
+        print(f"FAIL the whole: {failure}\nlogs and files are kept in {folder}")
+        return False
+    remove(folder)
+    return True
+
+
 def work_folder():
     """Where mount, spool, receiver and plain folder lie: on one real file system, not in memory."""
     base = os.environ.get("CONFORMANCE_DIR") or os.path.join(os.getcwd(), ".build", "conformance")

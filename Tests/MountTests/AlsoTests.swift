@@ -162,7 +162,7 @@ struct AlsoTests {
 
       let other = try OtherReceiver(world)
       try world.startMount(["--also", other.url], to: world.receiverURL)
-      try world.waitUntilSynced("take", seconds: 40)
+      try world.waitUntilSynced("take")
       #expect(try Files.read(other.received("take")) == bytes)
       #expect(try world.destinations(ofEvents: "UPLOAD_ERROR").isEmpty)
     }

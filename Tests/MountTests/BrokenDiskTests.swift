@@ -79,7 +79,7 @@ struct BrokenDiskTests {
       try first.write([9], at: 5)
       try first.close()
       try file.close()
-      try world.waitUntilSynced("take", "first", seconds: 30)
+      try world.waitUntilSynced("take", "first")
       #expect(try world.isIdentical("take"))
       #expect(try world.isIdentical("first"))
     }

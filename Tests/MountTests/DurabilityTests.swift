@@ -99,7 +99,7 @@ struct DurabilityTests {
       try world.shell("cd $DIR/state && rm -f journal.sqlite*")
 
       try world.startMount(to: world.receiverURL)
-      try world.waitUntilSynced("take", "other", seconds: 30)
+      try world.waitUntilSynced("take", "other")
       #expect(try Files.read(world.path("take")) == bytes)
       #expect(try world.isIdentical("take"))
       #expect(try world.isIdentical("other"))
@@ -116,14 +116,14 @@ struct DurabilityTests {
       let long = noise(64 * mebibyte + 11, seed: 3)
       let evicted = try evictedRecording(world)
       try Files.write(world.path("long"), long)
-      try world.waitUntilSynced("long", seconds: 30)
+      try world.waitUntilSynced("long")
       try world.endMount()
       try world.shell("cd $DIR/state && rm -f journal.sqlite*")
       let before = proxy.requestBytes
       #expect(before > 64 * mebibyte)
 
       try world.startMount(to: proxy.url)
-      try world.waitUntilSynced("long", "take", seconds: 30)
+      try world.waitUntilSynced("long", "take")
       #expect(proxy.requestBytes - before < mebibyte)
       #expect(self.evicted(world, "take") == "0-3")
       #expect(try Files.status(Path(world.folder + "/state/recordings/take")).st_blocks < 64)

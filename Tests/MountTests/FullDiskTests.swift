@@ -39,7 +39,7 @@ struct FullDiskTests {
       try file.write(noise(2 * mebibyte, seed: 3))
       try file.close()
       try world.startReceiver()
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
     }
   }
@@ -73,7 +73,7 @@ struct FullDiskTests {
         if round % 50 == 49 { #expect(try world.reelfs("flush", world.mountpoint + "/take").code == 0) }
       }
       try file.close()
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
       try world.endMount()
 
@@ -125,7 +125,7 @@ struct FullDiskTests {
         try eventually("the last few MiB are on their way") { start - world.number("bytes_synced", of: "take") < 16 * mebibyte }
       }
       try file.close()
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try Files.read(world.received("take")) == bytes)
       #expect(Int(try Files.status(disk.folder / "recordings/take").st_blocks) * 512 < 48 * mebibyte)
     }
@@ -139,7 +139,7 @@ struct FullDiskTests {
       try disk.fill()
       let bytes = noise(6 * mebibyte, seed: 2)
       try Files.write(world.path("new"), bytes)
-      try world.waitUntilSynced("new", seconds: 30)
+      try world.waitUntilSynced("new")
       #expect(try Files.read(world.received("new")) == bytes)
       #expect(try Files.read(world.received("old")) == noise(16 * mebibyte))
     }
@@ -162,7 +162,7 @@ struct FullDiskTests {
       try eventually("the pause is told") { told("UPLOAD_PAUSED") == 1 }
 
       try disk.unfill()
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
       #expect(try world.isIdentical("first"))
       try eventually("the end of the pause is told") { told("UPLOAD_RESUMED") == 1 }

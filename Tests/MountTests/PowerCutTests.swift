@@ -49,7 +49,7 @@ struct PowerCutTests {
       // What was written after the fsync is lost from its end, or not at all.
       let found = try Files.read(world.path("take"))
       #expect(found.count >= bytes.count && found == Array((bytes + noise(mebibyte, seed: 2)).prefix(found.count)))
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
     }
   }
@@ -91,7 +91,7 @@ struct PowerCutTests {
       try cut(world, disk, meanwhile: { try world.startReceiver() }, ["--also", other.url])
       try? file.close()
 
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try Files.read(world.path("take")) == bytes)
       #expect(try Files.read(world.received("take")) == bytes)
       #expect(try Files.read(other.received("take")) == bytes)
@@ -161,7 +161,7 @@ struct PowerCutTests {
 
       try world.startReceiver()
       try eventually("the bytes are back") { (try? Files.read(world.path("take"))) == bytes }
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
     }
   }
@@ -240,7 +240,7 @@ struct PowerCutTests {
       try? file.close()
 
       #expect(try Files.read(world.path("take")) == bytes)
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       try eventually("the destination has it as it is") { try Files.read(world.received("take")) == bytes }
     }
   }
@@ -272,7 +272,7 @@ struct PowerCutTests {
       #expect(
         same == found.count || isZeroedBlock,
         "seed \(seed): what is lost is a suffix; \(acknowledged) acknowledged, \(found.count) found, equal up to \(same)")
-      try world.waitUntilSynced("take", seconds: 30)
+      try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"), "seed \(seed)")
     }
   }

@@ -46,7 +46,7 @@ struct ReceiverPowerCutTests {
         #expect(try chunk == world.shell("sha256sum <$DIR/expected"), "chunk \(index) of \(through / mebibyte)")
       }
       try file.close()
-      try world.waitUntilSynced("take", "small", seconds: 30)
+      try world.waitUntilSynced("take", "small")
       #expect(try world.isIdentical("take"))
       #expect(try world.isIdentical("small"))
       try world.endMount()

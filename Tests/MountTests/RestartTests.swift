@@ -214,6 +214,20 @@ struct RestartTests {
     }
   }
 
+  @Test("a mount whose destination has another name than before says that old receipts count")
+  func otherDestination() async throws {
+    try await withMount { world in
+      try Files.write(world.path("take"), noise(100))
+      try world.waitUntilSynced("take")
+      try world.endMount()
+      try world.startMount(to: world.receiverURL.replacing("127.0.0.1", with: "localhost"))
+      #expect(world.mount?.said.contains("went to \(world.receiverURL) until now") == true)
+      try world.endMount()
+      try world.startMount(to: world.receiverURL.replacing("127.0.0.1", with: "localhost"))
+      #expect(world.mount?.said.contains("until now") == false)
+    }
+  }
+
   @Test("a mount that was killed and still closes its files is waited for", .enabled(if: Machine.has("flock"), "flock is not installed"),
     arguments: ["lock", "lock.worker"])
   func dyingMount(lock: String) async throws {
@@ -236,7 +250,7 @@ struct RestartTests {
       try world.wait(for: "paused", of: "take0")
       try world.startReceiver()
 
-      try eventually("all are synced", seconds: 45) { world.attribute("status", of: "") == "synced" }
+      try eventually("all are synced") { world.attribute("status", of: "") == "synced" }
       #expect(try world.isIdentical("take0"))
       #expect(try world.isIdentical("take999"))
     }

@@ -44,7 +44,7 @@ enum SemanticsRegistry {
      [#"At most 64 MiB a call; counts as a write."#]),
     (#"Shared writable maps work; their bytes are written, and seen by the uploader, when the kernel writes the pages back."#,
      [#"bytes changed through a shared memory map arrive"#]),
-    (#"For bulk copies in tiny writes: the kernel collects them, and hands them over at fsync, at close, or half a minute later; until then they are not in the spool, and not uploaded."#,
+    (#"For bulk copies in tiny writes: the kernel collects them, and hands them over at fsync, at close, or half a minute later; until then they are not in the spool, and not uploaded, and times and blocks are what the kernel thinks."#,
      [#"with -o writeback bytes reach the spool at fsync, and at close"#]),
     (#"A kill of the worker costs none of them; a power cut, or a kill of the mount, costs what was not handed over."#,
      [#"with -o writeback the worker may be killed in the middle: tiny writes, appends, a patched header and a map arrive"#]),

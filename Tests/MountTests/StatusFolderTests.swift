@@ -231,7 +231,7 @@ struct ControlTests {
       try world.startReceiver()
 
       try command(world, "process-uploads force\n")
-      try world.waitUntilSynced("take", seconds: 10)
+      try world.waitUntilSynced("take")
     }
   }
 

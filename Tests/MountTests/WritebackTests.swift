@@ -48,7 +48,7 @@ struct WritebackTests {
       expected.replaceSubrange(0..<44, with: noise(44, seed: 9))
       expected.replaceSubrange(70..<79, with: Array("remapped!".utf8))
       expected += noise(5_000, seed: 3)
-      try eventually("all of it is there", seconds: 60) { (try? Files.read(world.received("take"))) == expected }
+      try eventually("all of it is there") { (try? Files.read(world.received("take"))) == expected }
       #expect(try Files.read(world.path("take")) == expected)
     }
   }

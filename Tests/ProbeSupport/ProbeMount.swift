@@ -88,9 +88,9 @@ public struct ProbeError: Error, CustomStringConvertible {
 
 /// Waits until `condition` holds. - Throws: after 20 seconds.
 public func eventually(_ what: String, _ condition: () throws -> Bool) throws {
-  let end = ContinuousClock.now + .seconds(20)
+  let end = ContinuousClock.now + .seconds(120)
   while try !condition() {
-    guard ContinuousClock.now < end else { throw ProbeError("not within 20 s: \(what)") }
+    guard ContinuousClock.now < end else { throw ProbeError("not within 120 s: \(what)") }
     usleep(5_000)
   }
 }

@@ -43,6 +43,12 @@ final class Uploader: Sendable {
     self.destinations = destinations
     let (journal, notice) = try Journal.openOrBegin(path: state.journal.string)
     if let notice { Terminal.complain(notice) }
+    if let before = journal.firstDestination, before != configuration.destination.description {
+      Terminal.complain(
+        "these recordings went to \(before) until now, and what that confirmed counts as safe; is "
+          + "\(configuration.destination.description) not the same store, unmount and use another --state-dir "
+          + "(reelfs verify asks it for everything)")
+    }
     let copies = try journal.useCopies(
       others.map { ($0.name, $0.route.evictionRule) }, first: configuration.destination.description)
     let feeds = zip(others, copies).map { other, copy in

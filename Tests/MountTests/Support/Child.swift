@@ -64,7 +64,7 @@ final class Child: Sendable {
   }
 
   /// - Throws: after `seconds`.
-  func wait(seconds: Int = 20) throws -> Int32 {
+  func wait(seconds: Int = patience) throws -> Int32 {
     var result: Int32 = 0
     try eventually("process \(pid) has ended", seconds: seconds) {
       exitCode.map { result = $0 } != nil
@@ -102,8 +102,11 @@ struct Failure: Error, CustomStringConvertible {
   var description: String { code == 0 ? words : "\(words): \(String(cString: strerror(code)))" }
 }
 
+/// Seconds after which something hangs. Generous: a thousand tests share the machine, and how fast something is, benchmarks say.
+let patience = 120
+
 /// Waits until `condition` holds. - Throws: after `seconds`.
-func eventually(_ what: String, seconds: Int = 20, _ condition: () throws -> Bool) throws {
+func eventually(_ what: String, seconds: Int = patience, _ condition: () throws -> Bool) throws {
   let end = ContinuousClock.now + .seconds(seconds)
   while try !condition() {
     guard ContinuousClock.now < end else { throw Failure("not within \(seconds) s: \(what)") }

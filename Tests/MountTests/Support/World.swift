@@ -115,7 +115,7 @@ final class World: Sendable {
   func run(_ script: String) throws -> (code: Int32, output: String) {
     let child = try start(["/bin/sh", "-c", script])
     do {
-      return (try child.wait(seconds: 30), child.said)
+      return (try child.wait(), child.said)
     } catch {
       child.killAll()
       throw Failure("\(script): \(error): \(child.said)")
@@ -133,7 +133,7 @@ final class World: Sendable {
   /// Runs `reelfs` with these words.
   func reelfs(_ words: String...) throws -> (code: Int32, output: String) {
     let child = try start([Machine.reelfs] + words)
-    return (try child.wait(seconds: 30), child.said)
+    return (try child.wait(), child.said)
   }
 
   // MARK: Recordings
@@ -148,11 +148,11 @@ final class World: Sendable {
   }
   func number(_ name: String, of recording: Path) -> Int { attribute(name, of: recording).flatMap { Int($0) } ?? -1 }
 
-  func waitUntilSynced(_ names: Path..., seconds: Int = 20) throws {
+  func waitUntilSynced(_ names: Path..., seconds: Int = patience) throws {
     for name in names { try wait(for: "synced", of: name, seconds: seconds) }
   }
 
-  func wait(for status: String, of name: Path, seconds: Int = 20) throws {
+  func wait(for status: String, of name: Path, seconds: Int = patience) throws {
     do {
       try eventually("\(name) is \(status)", seconds: seconds) { attribute("status", of: name) == status }
     } catch {

@@ -22,7 +22,8 @@ package struct StallWatch {
   package mutating func moved(at now: Instant) { lastMoved = now }
 
   /// - Parameter queuedBytes: what the kernel has not yet got acknowledged; nil when there is no socket. Asked four times
-  ///   a timeout, so a movement is seen at most a quarter of it late.
+  ///   a timeout, and as often as four times the shortest one that the scheduler has (15 s), so that it hears of a movement
+  ///   before it gives up.
   package mutating func isStalled(at now: Instant, queuedBytes: () -> Int?) -> Bool {
     guard now >= nextLook else { return false }
     let rest = queuedBytes()
@@ -33,5 +34,5 @@ package struct StallWatch {
     return now >= end
   }
 
-  private static func interval(_ timeout: Span) -> Span { Span(nanoseconds: max(1, timeout.nanoseconds / 4)) }
+  private static func interval(_ timeout: Span) -> Span { Span(nanoseconds: max(1, min(timeout.nanoseconds / 4, 3_750_000_000))) }
 }

@@ -48,6 +48,8 @@ extension StatusReader {
     let limits = summaries.compactMap(\.bytesPerSecondMax)
     overall.bytesPerSecondMax = limits.isEmpty ? nil : limits.reduce(0, +)
     overall.inFlight = summaries.reduce(0) { $0 + $1.inFlight }
+    overall.window = summaries.reduce(0) { $0 + $1.window }
+    overall.stallTimeout = summaries.map { Double($0.stallTimeout.nanoseconds) / 1e9 }.max()
     overall.journalError = summaries.compactMap(\.journalError).first
     overall.limitUntil = board.limitUntil
     overall.isOnMeter = summaries[0].isOnMeter

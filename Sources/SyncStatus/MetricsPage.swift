@@ -123,6 +123,13 @@ public enum MetricsPage {
     page.gauge("reelfs_metered", "1 while uploads are paused because the connection is metered.", overall.isOnMeter ? 1 : 0)
     page.gauge("reelfs_journal_error", "1 while the journal cannot be written.", overall.journalError == nil ? 0 : 1)
     page.gauge("reelfs_transfers_in_flight", "Requests on their way.", Double(overall.inFlight))
+    if let window = overall.window {
+      page.gauge("reelfs_transfers_window", "Requests that may be on their way at once now, at most --parallel.", Double(window))
+    }
+    if let timeout = overall.stallTimeout {
+      page.gauge(
+        "reelfs_stall_timeout_seconds", "Time that a transfer may move no byte now, at most --upload-timeout.", timeout)
+    }
     page.gauge(
       "reelfs_limit_bytes_per_second", "The rate limit; 0 without one.", Double(overall.bytesPerSecondMax ?? 0))
     if let next = overall.nextRoundAt {

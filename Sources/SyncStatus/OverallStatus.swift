@@ -23,6 +23,10 @@ public struct OverallStatus: Sendable, Equatable {
   public var nextRoundAt: Double?
   /// Requests on their way.
   public var inFlight: Int
+  /// Requests that may be on their way at once now; nil: not known, as in a document.
+  public var window: Int?
+  /// Seconds that a transfer of chunks may move no byte now.
+  public var stallTimeout: Double?
   /// Set while the journal cannot be written; nothing is sent then.
   public var journalError: String?
 

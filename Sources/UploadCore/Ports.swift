@@ -73,6 +73,10 @@ public struct UploadSummary: Sendable, Equatable {
   /// Paused because the connection is metered.
   public var isOnMeter: Bool
   public var inFlight: Int
+  /// Requests that may be in flight now, at most `policy.parallel`.
+  public var window = 1
+  /// For so long a transfer of chunks may move no byte now, at most `policy.uploadTimeout`.
+  public var stallTimeout = Span.zero
   /// Chunks on their way; as many as the transfers carry.
   public var sending: [ChunkID] = []
   public var bytesPerSecondMax: Int?

@@ -62,6 +62,15 @@ extension UploadAttempt.Ending {
     }
   }
 
+  /// The destination said something.
+  var isAnswer: Bool {
+    switch self {
+    case .stored, .announced, .completed, .advanced, .incomplete, .superseded, .unknown, .rolledBack, .failed, .throttled,
+      .blocked, .rejected, .corrupted: true
+    case .unreachable, .stalled, .unreadable, .stale, .cancelled: false
+    }
+  }
+
   init(_ outcome: TransferOutcome) {
     self =
       switch outcome {
@@ -109,15 +118,20 @@ extension UploadScheduler {
   /// Attempts that ended and that nobody has asked for yet are kept up to here; a loop takes them every turn.
   private static let attemptsMax = 4_096
 
-  mutating func count(_ transfer: InFlight, _ ending: UploadAttempt.Ending, _ outcome: TransferOutcome? = nil) {
-    guard let session = transfer.request.session, attempts.count < Self.attemptsMax else { return }
+  /// - Returns: the attempt; nil for a probe.
+  @discardableResult
+  mutating func count(
+    _ transfer: InFlight, _ ending: UploadAttempt.Ending, _ outcome: TransferOutcome? = nil
+  ) -> UploadAttempt? {
+    guard let session = transfer.request.session else { return nil }
     let stored = outcome?.chunksStored ?? 0
     var bytes = stored * ChunkLayout.chunkBytes
     if case .stored(_, _, let exact)? = outcome { bytes = exact }
-    attempts.append(
-      UploadAttempt(
-        session: session, ending: ending, chunks: max(stored, transfer.request.chunks.count), bytes: bytes,
-        duration: now - transfer.started, failuresBefore: transfer.failuresBefore, message: outcome?.message))
+    let attempt = UploadAttempt(
+      session: session, ending: ending, chunks: max(stored, transfer.request.chunks.count), bytes: bytes,
+      duration: now - transfer.started, failuresBefore: transfer.failuresBefore, message: outcome?.message)
+    if attempts.count < Self.attemptsMax { attempts.append(attempt) }
+    return attempt
   }
 
   /// What has ended since the last call.

@@ -52,7 +52,7 @@ public enum UploadRequest: Sendable, Hashable {
   }
 
   /// The chunks that it carries.
-  var chunks: Range<Int> {
+  package var chunks: Range<Int> {
     switch self {
     case .chunk(let chunk): chunk.index..<chunk.index + 1
     case .run(let run): run.chunks

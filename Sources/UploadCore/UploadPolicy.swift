@@ -1,8 +1,8 @@
 /// The numbers of the seed's configuration, and the limits of the uploader.
 public struct UploadPolicy: Sendable, Equatable {
-  /// Requests in flight at once (I4).
+  /// Requests in flight at once (I4), at most; `TransferWindow` says how many there are.
   public var parallel = 4
-  /// An attempt that moves no byte for so long is cancelled and its lease freed.
+  /// An attempt that moves no byte for so long is cancelled and its lease freed; transfers of chunks sooner (`StallTimeout`).
   public var uploadTimeout = Span.seconds(60)
   public var retryInitial = Span.seconds(2)
   public var retryMax = Span.seconds(60)

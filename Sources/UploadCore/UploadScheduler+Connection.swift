@@ -22,9 +22,7 @@ struct Connection: Sendable {
   /// While offline or blocked: when to look again.
   var nextProbe: Instant?
   var lastProbe: Instant?
-  /// Requests in flight that the destination has earned: 1 at first and after an outage, doubling with each success, so
-  /// that a destination that comes back is not met by a herd.
-  var window = 1
+  var window = TransferWindow()
   /// The destination asked everybody (Retry-After) to wait until then.
   var notBefore: Instant?
   /// Failures in a row, of whatever session; one that fails alone again and again counts once.
@@ -63,6 +61,7 @@ extension UploadScheduler {
 
   /// `transfer` ended as it does when nobody is there.
   mutating func suspect(because transfer: InFlight) {
+    connection.window.failed(transfer.id.number, next: nextTransfer)
     if let session = transfer.request.session, connection.suspects.count < policy.parallel {
       connection.suspects.append(session)
     }
@@ -85,6 +84,7 @@ extension UploadScheduler {
   }
 
   private mutating func becameOnline() {
+    let isBack = connection.state != .online && connection.state != .suspect
     switch connection.state {
     case .online, .suspect: break
     case .offline: effects.append(.announce(.connectionRestored))
@@ -93,7 +93,7 @@ extension UploadScheduler {
     case .blocked: effects.append(.announce(.uploadResumed))
     }
     connection.state = .online
-    connection.window = 1
+    connection.window.restart(isBack: isBack)
     connection.nextProbe = nil
     connection.suspects = []
   }
@@ -156,8 +156,8 @@ extension UploadScheduler {
   }
 
   /// A passing fault, told by the destination to a request of `session`.
-  mutating func destinationFailed(_ session: SessionID, after: Span?) {
-    connection.window = max(1, connection.window / 2)
+  mutating func destinationFailed(_ transfer: InFlight, _ session: SessionID, after: Span?) {
+    connection.window.failed(transfer.id.number, next: nextTransfer)
     if let after { wait(RetryDelay.afterAsked(after, policy: policy, using: &generator)) }
     if connection.lastFailed != session { connection.failures += 1 }
     connection.lastFailed = session

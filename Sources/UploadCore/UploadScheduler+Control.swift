@@ -52,7 +52,7 @@ extension UploadScheduler {
     if changed.bytesPerSecondMax != old.bytesPerSecondMax { limiter.change(to: changed.bytesPerSecondMax, at: now) }
     rounds.change(to: changed.syncEvery, at: now, least: policy.roundLeast)
     // What is in flight beyond a smaller number arrives.
-    connection.window = min(connection.window, policy.parallel)
+    connection.window.shrink(to: policy.parallel)
   }
 
   private mutating func hold(_ session: SessionID, _ isHeld: Bool) {

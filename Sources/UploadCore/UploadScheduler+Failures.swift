@@ -55,7 +55,7 @@ extension UploadScheduler {
 
   /// The destination took something of this session.
   mutating func succeeded(_ session: SessionID) {
-    connection.window = min(policy.parallel, connection.window * 2)
+    connection.window.succeeded(most: policy.parallel)
     connection.failures = 0
     connection.lastFailed = nil
     if connection.stillFull != nil {

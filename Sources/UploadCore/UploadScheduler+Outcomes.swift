@@ -12,7 +12,8 @@ extension UploadScheduler {
   /// - Parameter ending: as what it counts, where the outcome does not say it.
   mutating func ended(_ id: TransferID, _ outcome: TransferOutcome, as ending: UploadAttempt.Ending? = nil) {
     guard let transfer = release(id) else { return }
-    count(transfer, ending ?? UploadAttempt.Ending(outcome), outcome)
+    let attempt = count(transfer, ending ?? UploadAttempt.Ending(outcome), outcome)
+    learn(from: attempt, transfer)
     guard let session = transfer.request.session else { return probeEnded(outcome) }
     settle(transfer, outcome)
     switch outcome {
@@ -21,10 +22,10 @@ extension UploadScheduler {
       suspect(because: transfer)
     case .retryable(let message, let after):
       giveBack(transfer, message)
-      destinationFailed(session, after: after)
+      destinationFailed(transfer, session, after: after)
     case .throttled(let message, let after):
       giveBack(transfer, message)
-      destinationFailed(session, after: after ?? policy.retryInitial)
+      destinationFailed(transfer, session, after: after ?? policy.retryInitial)
     case .blocked(let reason, let message):
       putBack(transfer)
       becameBlocked(reason, message)

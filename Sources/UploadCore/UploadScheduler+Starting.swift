@@ -11,7 +11,7 @@ extension UploadScheduler {
 
   mutating func startTransfers() {
     guard maySend, connection.notBefore.map({ $0 <= now }) ?? true else { return }
-    while transfers.count < connection.window, chunksCarried < Self.chunksCarriedMax, limiter.mayStart(at: now), let session = queue.next() {
+    while transfers.count < connection.window.size, chunksCarried < Self.chunksCarriedMax, limiter.mayStart(at: now), let session = queue.next() {
       start(session)
       refresh(session)
     }
@@ -68,6 +68,7 @@ extension UploadScheduler {
     if let session = request.session {
       transfer.announcements = sessions[session]?.announcements ?? 0
       transfer.failuresBefore = sessions[session]?.failures ?? 0
+      transfer.wasGivenUp = silences.wasGivenUp(request.chunks, of: session)
     }
     if limiter.bytesPerSecond != nil, charged > 0 {
       // A chunk's length is not known here; `settle` gives back what it falls short of a whole one.
@@ -123,19 +124,21 @@ extension UploadScheduler {
 
   mutating func progressed(_ id: TransferID) {
     guard let place = transfers.firstIndex(where: { $0.id == id }) else { return }
+    silenceEnded(of: transfers[place])
     transfers[place].lastProgress = now
   }
 
   func stallMoment(of transfer: InFlight) -> Instant {
-    let timeout = transfer.request == .probe ? min(policy.uploadTimeout, Connection.probeTimeout) : policy.uploadTimeout
-    return transfer.lastProgress + timeout
+    transfer.lastProgress + stallTimeout(of: transfer)
   }
 
   /// An attempt without a moved byte for the timeout: its lease is freed, and the destination is looked at.
   mutating func cancelStalled() {
     for transfer in transfers where stallMoment(of: transfer) <= now {
+      let timeout = stallTimeout(of: transfer)
       effects.append(.cancel(transfer.id))
-      let seconds = policy.uploadTimeout.nanoseconds / 1_000_000_000
+      if let session = transfer.request.session { silences.gaveUp(transfer.request.chunks, of: session) }
+      let seconds = timeout.nanoseconds / 1_000_000_000
       ended(transfer.id, .retryable("no byte moved for \(seconds) s", after: nil), as: .stalled)
       suspect(because: transfer)
     }

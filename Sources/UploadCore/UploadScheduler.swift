@@ -34,6 +34,7 @@ public struct UploadScheduler: Sendable {
   var nextTransfer: UInt64 = 1
 
   var connection = Connection()
+  var silences = StallTimeout()
   var limiter: RateLimiter
   var rounds: Rounds
   var isPausedByUser = false
@@ -64,6 +65,7 @@ public struct UploadScheduler: Sendable {
   /// (`.timePassed`) at the latest.
   public mutating func handle(_ events: some Sequence<UploadEvent>, at now: Instant) -> [UploadEffect] {
     self.now = max(self.now, now)
+    silences.roll(to: self.now)
     skipRounds()
     for event in events { take(event) }
     cancelStalled()
@@ -71,6 +73,7 @@ public struct UploadScheduler: Sendable {
     beginRound()
     startProbe()
     startTransfers()
+    if transfers.count < connection.window.size { connection.window.isNotFull() }
     endRound()
     defer { effects = [] }
     return effects
@@ -123,7 +126,7 @@ public struct UploadScheduler: Sendable {
     if let delay = delays.min { moments.append(delay.moment) }
     if !isPaused, rounds.isOpen, connection.probe == nil, let probe = connection.nextProbe { moments.append(probe) }
     if let round = roundDeadline { moments.append(round) }
-    if maySend, !queue.isEmpty, transfers.count < connection.window, chunksCarried < Self.chunksCarriedMax {
+    if maySend, !queue.isEmpty, transfers.count < connection.window.size, chunksCarried < Self.chunksCarriedMax {
       moments.append(max(now, connection.notBefore ?? now, limiter.nextStart ?? now))
     }
     return moments.min()
@@ -134,6 +137,8 @@ public struct UploadScheduler: Sendable {
       connection: connection.visibleState, isPausedByUser: isPausedByUser, isOnMeter: isOnMeter, inFlight: transfers.count,
       bytesPerSecondMax: limiter.bytesPerSecond, nextRound: rounds.isOpen ? nil : rounds.next, syncEvery: rounds.every,
       troubled: troubled)
+    summary.window = connection.window.size
+    summary.stallTimeout = stallTimeout
     for transfer in transfers {
       guard let session = transfer.request.session else { continue }
       summary.sending += transfer.request.chunks.map { ChunkID(session, $0) }
@@ -170,6 +175,8 @@ struct InFlight: Sendable {
   var lastProgress: Instant
   /// Of its session, in a row.
   var failuresBefore = 0
+  /// It carries a chunk of an attempt that stalled.
+  var wasGivenUp = false
   /// Bytes charged to the limit.
   var charged = 0
   /// `SessionEntry.announcements` when it started.

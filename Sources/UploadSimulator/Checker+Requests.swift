@@ -7,6 +7,7 @@ extension Checker {
 
   mutating func polled(isIdle: Bool, deadline: Instant?) {
     idlePolls = isIdle ? idlePolls + 1 : 0
+    turnsOfForce = max(0, turnsOfForce - 1)
     if idlePolls > 100 { fail("I4", "100 turns in a row in which nothing happened") }
   }
 
@@ -26,6 +27,7 @@ extension Checker {
     runBytes = carriedMax * ChunkLayout.chunkBytes
     lastStarted = Int64(transfer.id.number)
     startedAt[transfer.id] = now
+    movedAt[transfer.id] = now
     futileStarts += 1
     let allowed = 60 + 5 * (now - futileSince).nanoseconds / 1_000_000_000
     if futileStarts > allowed { fail("I5", "\(futileStarts) requests since anything succeeded") }
@@ -104,7 +106,9 @@ extension Checker {
   mutating func count(_ outcome: TransferOutcome, _ request: UploadRequest) {
     guard let session = request.session else { return }
     switch outcome {
-    case .stored, .announced, .runStored, .advanced: failures[session] = 0
+    case .stored, .announced, .runStored, .advanced:
+      failures[session] = 0
+      for index in request.chunks { givenUpAt[ChunkID(session, index)] = nil }
     case .completed:
       failures[session] = 0
       detours[session] = 0
@@ -123,7 +127,25 @@ extension Checker {
     }
   }
 
-  mutating func cancelled(_ transfer: Transfer, at now: Instant) {
+  mutating func moved(_ id: TransferID, at now: Instant) { movedAt[id] = now }
+
+  /// A chunk may be given up once before the configured time, by what is known of the link; whoever answers late must be
+  /// heard the next time.
+  private mutating func checkPatience(with transfer: Transfer, policy: UploadPolicy, at now: Instant) {
+    guard turnsOfForce == 0, let session = transfer.request.session, let moved = movedAt[transfer.id],
+      now < moved + policy.uploadTimeout
+    else { return }
+    for index in transfer.request.chunks {
+      let chunk = ChunkID(session, index)
+      if let before = givenUpAt[chunk], now < before + .seconds(600) {
+        fail("I5", "chunk \(index) of \(session.number) was given up early twice")
+      }
+      givenUpAt[chunk] = now
+    }
+  }
+
+  mutating func cancelled(_ transfer: Transfer, policy: UploadPolicy, at now: Instant) {
+    checkPatience(with: transfer, policy: policy, at: now)
     // A probe without an answer for its time is one that failed; or a refusal overtook it, which is told as well.
     if transfer.request == .probe { failed(transfer, now) }
     count(.retryable("", after: nil), transfer.request)
@@ -132,7 +154,8 @@ extension Checker {
   mutating func commanded(_ command: ControlCommand, at now: Instant) {
     somethingDone(now)
     switch command {
-    case .processUploads:
+    case .processUploads(_, let force):
+      if force { turnsOfForce = 2 }
       pardon()
       notBefore = now
     case .limit(let bytesPerSecond):
@@ -151,6 +174,8 @@ extension Checker {
     isBack = false
     lastStarted = 0
     startedAt = [:]
+    movedAt = [:]
+    givenUpAt = [:]
     failures = [:]
     detours = [:]
     notBefore = now

@@ -31,6 +31,12 @@ struct Checker {
   var unreadAt: [SessionID: Instant] = [:]
   /// Of every request of this process.
   var startedAt: [TransferID: Instant] = [:]
+  /// When bytes of a request moved last.
+  var movedAt: [TransferID: Instant] = [:]
+  /// Chunks whose attempt was given up before the configured time, not stored since, and when that was.
+  var givenUpAt: [ChunkID: Instant] = [:]
+  /// So many turns from now on requests are ended because somebody asked for it.
+  var turnsOfForce = 0
   /// Failures since the last success of a session, and answers since its last completion that led nowhere: what its
   /// delay may be worth.
   var failures: [SessionID: Int] = [:]

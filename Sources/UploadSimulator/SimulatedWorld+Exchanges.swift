@@ -126,6 +126,7 @@ extension SimulatedWorld {
     exchanges[id] = nil
     // Between two requests of a transfer bytes moved too.
     reports.append(.progressed(id, bytes: 0))
+    checker.moved(id, at: now)
     carry(exchange.then(answer), id)
   }
 

@@ -149,7 +149,7 @@ extension SimulatedWorld {
     note("✕ \(id.number)", Int64(id.number))
     abandonExchange(id)
     guard let place = active.firstIndex(where: { $0.transfer.id == id }) else { return }
-    checker.cancelled(active.remove(at: place).transfer, at: now)
+    checker.cancelled(active.remove(at: place).transfer, policy: policy, at: now)
   }
 
   func latency() -> Span {

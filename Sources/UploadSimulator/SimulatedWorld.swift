@@ -156,6 +156,7 @@ final class SimulatedWorld {
     case .progress(let id, let end):
       guard process == self.process, active.contains(where: { $0.transfer.id == id }) else { return }
       reports.append(.progressed(id, bytes: 4_096))
+      checker.moved(id, at: now)
       if now < end { schedule(.progress(id, until: end), after: .seconds(10)) }
     case .fetched(let chunk, let held): if process == self.process { fetched(chunk, held) }
     case .exchangeEchoes(let request): _ = destination.answer(request)

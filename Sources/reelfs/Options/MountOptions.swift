@@ -24,7 +24,7 @@ package struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Default: $XDG_CONFIG_HOME/reelfs/config.yaml, if it is there.", valueName: "file"))
   var config: String?
 
-  @Option(help: ArgumentHelp("An attempt that moves no byte for so long is cancelled. Default: 60.", valueName: "time"))
+  @Option(help: ArgumentHelp("An attempt that moves no byte for so long is cancelled; sooner where answers come quickly. Default: 60.", valueName: "time"))
   var uploadTimeout: String?
 
   @Option(help: ArgumentHelp("First delay after a failure. Default: 2.", valueName: "time"))
@@ -42,7 +42,7 @@ package struct MountOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Only 1MiB so far.", valueName: "size"))
   var chunkSize: String?
 
-  @Option(help: ArgumentHelp("Transfers at once to each destination, 1 to 64. Default: 4.", valueName: "count"))
+  @Option(help: ArgumentHelp("Transfers at once to each destination at most, 1 to 64; fewer where more bring nothing. Default: 4.", valueName: "count"))
   var parallel: String?
 
   @Option(help: ArgumentHelp("Bytes a second over all transfers, such as 2M; several destinations share it equally. Default: off.", valueName: "rate"))

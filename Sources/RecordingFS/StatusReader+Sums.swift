@@ -50,6 +50,7 @@ extension StatusReader {
     overall.inFlight = summaries.reduce(0) { $0 + $1.inFlight }
     overall.window = summaries.reduce(0) { $0 + $1.window }
     overall.stallTimeout = summaries.map { Double($0.stallTimeout.nanoseconds) / 1e9 }.max()
+    overall.spacing = summaries.map { Double($0.spacing?.nanoseconds ?? 0) / 1e9 }.max()
     overall.journalError = summaries.compactMap(\.journalError).first
     overall.limitUntil = board.limitUntil
     overall.isOnMeter = summaries[0].isOnMeter

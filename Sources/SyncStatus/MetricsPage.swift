@@ -126,6 +126,10 @@ public enum MetricsPage {
     if let window = overall.window {
       page.gauge("reelfs_transfers_window", "Requests that may be on their way at once now, at most --parallel.", Double(window))
     }
+    if let spacing = overall.spacing {
+      page.gauge(
+        "reelfs_request_spacing_seconds", "Time between two requests, because the destination refused some; 0 without.", spacing)
+    }
     if let timeout = overall.stallTimeout {
       page.gauge(
         "reelfs_stall_timeout_seconds", "Time that a transfer may move no byte now, at most --upload-timeout.", timeout)

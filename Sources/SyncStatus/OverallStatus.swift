@@ -27,6 +27,8 @@ public struct OverallStatus: Sendable, Equatable {
   public var window: Int?
   /// Seconds that a transfer of chunks may move no byte now.
   public var stallTimeout: Double?
+  /// Seconds between the starts of two requests, because a destination refused some; 0: none.
+  public var spacing: Double?
   /// Set while the journal cannot be written; nothing is sent then.
   public var journalError: String?
 

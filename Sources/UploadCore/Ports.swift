@@ -77,6 +77,8 @@ public struct UploadSummary: Sendable, Equatable {
   public var window = 1
   /// For so long a transfer of chunks may move no byte now, at most `policy.uploadTimeout`.
   public var stallTimeout = Span.zero
+  /// Between the starts of two requests, after the destination refused some; nil: none.
+  public var spacing: Span?
   /// Chunks on their way; as many as the transfers carry.
   public var sending: [ChunkID] = []
   public var bytesPerSecondMax: Int?

@@ -92,6 +92,12 @@ extension UploadScheduler {
   mutating func learn(from attempt: UploadAttempt?, _ transfer: InFlight) {
     guard let attempt, attempt.ending.isAnswer else { return }
     silenceEnded(of: transfer)
+    switch attempt.ending {
+    case .stored, .announced, .completed, .advanced:
+      connection.spacing.succeeded(
+        took: attempt.ending == .stored && !transfer.request.chunks.isEmpty ? attempt.duration : nil, parallel: policy.parallel)
+    default: break
+    }
     guard attempt.ending == .stored, !transfer.request.chunks.isEmpty else { return }
     silences.stored(transfer.request.chunks, of: attempt.session)
     connection.window.stored(

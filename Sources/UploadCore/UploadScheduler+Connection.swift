@@ -23,6 +23,7 @@ struct Connection: Sendable {
   var nextProbe: Instant?
   var lastProbe: Instant?
   var window = TransferWindow()
+  var spacing = RequestSpacing()
   /// The destination asked everybody (Retry-After) to wait until then.
   var notBefore: Instant?
   /// Failures in a row, of whatever session; one that fails alone again and again counts once.

@@ -88,6 +88,7 @@ extension UploadScheduler {
       refresh(session)
     }
     connection.notBefore = nil
+    connection.spacing.forget()
     rounds.begin(at: now, least: policy.roundLeast)
     probeSoon()
   }

@@ -26,6 +26,7 @@ extension UploadScheduler {
     case .throttled(let message, let after):
       giveBack(transfer, message)
       destinationFailed(transfer, session, after: after ?? policy.retryInitial)
+      connection.spacing.refused(transfer.id.number, next: nextTransfer, policy: policy, at: now, using: &generator)
     case .blocked(let reason, let message):
       putBack(transfer)
       becameBlocked(reason, message)

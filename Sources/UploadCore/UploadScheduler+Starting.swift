@@ -11,8 +11,11 @@ extension UploadScheduler {
 
   mutating func startTransfers() {
     guard maySend, connection.notBefore.map({ $0 <= now }) ?? true else { return }
-    while transfers.count < connection.window.size, chunksCarried < Self.chunksCarriedMax, limiter.mayStart(at: now), let session = queue.next() {
+    while transfers.count < connection.window.size, chunksCarried < Self.chunksCarriedMax, limiter.mayStart(at: now),
+      connection.spacing.mayStart(at: now), let session = queue.next()
+    {
       start(session)
+      connection.spacing.started(at: now, using: &generator)
       refresh(session)
     }
   }

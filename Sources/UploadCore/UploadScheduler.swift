@@ -127,7 +127,7 @@ public struct UploadScheduler: Sendable {
     if !isPaused, rounds.isOpen, connection.probe == nil, let probe = connection.nextProbe { moments.append(probe) }
     if let round = roundDeadline { moments.append(round) }
     if maySend, !queue.isEmpty, transfers.count < connection.window.size, chunksCarried < Self.chunksCarriedMax {
-      moments.append(max(now, connection.notBefore ?? now, limiter.nextStart ?? now))
+      moments.append(max(now, connection.notBefore ?? now, limiter.nextStart ?? now, connection.spacing.nextStart ?? now))
     }
     return moments.min()
   }
@@ -139,6 +139,7 @@ public struct UploadScheduler: Sendable {
       troubled: troubled)
     summary.window = connection.window.size
     summary.stallTimeout = stallTimeout
+    summary.spacing = connection.spacing.room
     for transfer in transfers {
       guard let session = transfer.request.session else { continue }
       summary.sending += transfer.request.chunks.map { ChunkID(session, $0) }

@@ -61,6 +61,8 @@ MUTATIONS = [
      "    if let after { wait(RetryDelay.afterAsked(after, policy: policy, using: &generator)) }\n", "    _ = after\n"),
     ("more in flight than allowed", "UploadCore/TransferWindow.swift",
      "let limit = min(parallel, slowLink?.limit ?? parallel)", "let limit = slowLink?.limit ?? Int.max"),
+    ("a refusal's room is never given up", "UploadCore/RequestSpacing.swift",
+     "    if isNone { forget() } else { room = new }\n", "    _ = isNone\n    room = room.map { $0 + $0 }\n"),
     ("a chunk that was given up early is given up as early again", "UploadCore/UploadScheduler+Starting.swift",
      "      transfer.wasGivenUp = silences.wasGivenUp(request.chunks, of: session)\n", ""),
     ("whoever was given up is forgotten when another chunk is stored", "UploadCore/StallTimeout.swift",

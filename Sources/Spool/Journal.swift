@@ -15,9 +15,9 @@ public final class Journal: Sendable {
   /// Signalled whenever chunks have been recorded as stored.
   let progress = Progress()
   /// Called on the uploader thread with facts of the first destination's uploader that have been recorded.
-  let onRecorded = Mutex<(@Sendable ([JournalFact]) -> Void)?>(nil)
+  let onRecorded = Mutex<Listener<[JournalFact]>?>(nil)
   /// Called on a further destination's thread for each chunk that all destinations are to be sent again.
-  let onSealedAgain = Mutex<(@Sendable (SealedAgain) -> Void)?>(nil)
+  let onSealedAgain = Mutex<Listener<SealedAgain>?>(nil)
   /// Further destinations in use (`useCopies`).
   let copiesInUse = Mutex<[CopyInUse]>([])
 
@@ -147,6 +147,12 @@ public final class Journal: Sendable {
   static var wallClock: Double { Date().timeIntervalSince1970 }
 }
 
+/// Whoever wants to be told. A closure that is read out of a `Mutex` by itself is wrapped, and the wrapping written back, with
+/// each reading: calls would become slower and deeper for ever. Within a value of its own it stays what it is.
+struct Listener<News>: Sendable {
+  let tell: @Sendable (News) -> Void
+}
+
 extension Journal: UploadJournal {
   public func record(_ facts: [JournalFact]) throws(JournalError) { try record(facts, at: Self.wallClock) }
 
@@ -159,7 +165,7 @@ extension Journal: UploadJournal {
       for fact in facts { try FactWriter(db: db, now: now, lags: lags, hooks: events, hasCopies: areSeveral).apply(fact) }
     }
     hasRecorded(facts)
-    onRecorded.withLock { $0 }?(facts)
+    onRecorded.withLock { $0 }?.tell(facts)
   }
 
   /// Wakes whoever waits for receipts, and has them made safe.

@@ -16,7 +16,7 @@ extension JournalCopy: DestinationJournal {
       return try facts.compactMap(writer.apply)
     }
     journal.hasRecorded(facts)
-    for chunk in again { journal.onSealedAgain.withLock { $0 }?(chunk) }
+    for chunk in again { journal.onSealedAgain.withLock { $0 }?.tell(chunk) }
   }
 
   package func session(_ session: SessionID) throws(JournalError) -> SessionRow? {

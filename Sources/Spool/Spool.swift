@@ -72,8 +72,8 @@ public final class Spool: Sendable {
     self.wake = wake
     evictor = Evictor(spool: self, quota: quota, isStoring: isStoring, needsRoom: needsRoom)
     fetchBack = FetchBack(spool: self)
-    journal.onRecorded.withLock { $0 = { [weak self] in self?.recorded($0) } }
-    journal.onSealedAgain.withLock { $0 = { [weak self] in self?.sealedAgain($0) } }
+    journal.onRecorded.withLock { $0 = Listener { [weak self] in self?.recorded($0) } }
+    journal.onSealedAgain.withLock { $0 = Listener { [weak self] in self?.sealedAgain($0) } }
   }
 
   // MARK: Settings

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Spool
+import Synchronization
 import SystemPackage
 import Testing
 import UploadCore
@@ -51,6 +52,37 @@ struct CopyFeedTests {
     #expect(later.contains(.control(.hold(session))))
     #expect(later.contains(.control(.prioritize(session, .high))))
     #expect(later.last == .removed(session))
+  }
+
+  @Test("being told of the thousandth commit takes no more of the stack than being told of the first")
+  func theSameDepth() throws {
+    let harness = try SpoolHarness()
+    defer { harness.remove() }
+    let journal = try Journal(path: harness.folder + "/other.sqlite")
+    defer { journal.close() }
+    let stacks = Mutex<[UInt]>([])
+    let copies = try journal.useCopies([("copy", .stored)])
+    let feed = CopyFeed(
+      journal: copies[0], plansRuns: false,
+      wake: {
+        var mark: UInt8 = 0
+        let place = withUnsafePointer(to: &mark) { UInt(bitPattern: $0) }
+        stacks.withLock { $0.append(place) }
+      })
+    let spool = Spool(
+      tree: harness.spool.tree, journal: journal, clock: harness.clock, sealPolicy: SealPolicy(), settleTime: .seconds(1),
+      feeds: [feed], wake: {})
+    var inbox = try CopyInbox(spool: spool, feed: feed, controls: Mailbox<UploadEvent>())
+    let session = SessionID(number: 1)
+
+    for _ in 0..<1_000 {
+      try journal.record([.prioritized(session, .high)])
+      _ = inbox.drain(now: harness.clock.now)
+    }
+
+    let places = stacks.withLock { $0 }
+    #expect(places.count == 1_000)
+    #expect(places[0] - places[999] < 4_096, "\(places[0] - places[999]) bytes deeper")
   }
 
   @Test("an event about a session comes with what the journal knows of it at that destination")

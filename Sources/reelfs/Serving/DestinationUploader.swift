@@ -26,9 +26,11 @@ final class DestinationUploader: Sendable {
 
   /// Ends the transport's wait, once there is a transport.
   final class Waker: Sendable {
-    private let target = Mutex<(@Sendable () -> Void)?>(nil)
-    func set(_ wake: @escaping @Sendable () -> Void) { target.withLock { $0 = wake } }
-    func wake() { target.withLock { $0 }?() }
+    /// The closure in a value: as in Spool's `Listener`.
+    private struct Target: Sendable { let wake: @Sendable () -> Void }
+    private let target = Mutex<Target?>(nil)
+    func set(_ wake: @escaping @Sendable () -> Void) { target.withLock { $0 = Target(wake: wake) } }
+    func wake() { target.withLock { $0 }?.wake() }
   }
 
   init(name: String, route: Route, policy: UploadPolicy) {

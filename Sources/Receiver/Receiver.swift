@@ -52,11 +52,13 @@ public struct Receiver: Service {
     try vault.recover()
     let tus = TusStore(folder: folder, vault: vault, catalog: catalog, limits: configuration.limits)
     tusSweeping = TusSweeper(store: tus, logger: logger).start()
+    let bodies = BodyBudget(bodiesMax: configuration.limits.bodiesMax)
     dispatcher = Dispatcher(
       tokenCheck: TokenCheck(token: configuration.token),
       listenHost: configuration.listenHost, isOpen: configuration.token == nil,
       page: ReceiverPage(catalog: catalog),
-      chunks: ChunkEndpoint(vault: vault, budget: BodyBudget(bodiesMax: configuration.limits.bodiesMax)),
+      chunks: ChunkEndpoint(vault: vault, budget: bodies),
+      wholes: WholeRecordingsEndpoint(vault: vault, budget: bodies),
       sessions: SessionEndpoint(
         vault: vault, catalog: catalog, limits: configuration.limits, folder: folder),
       recordings: RecordingEndpoint(folder: folder, catalog: catalog),

@@ -14,6 +14,8 @@ public enum ReceiverError: Error, Sendable, Equatable {
   case superseded(current: UInt32)
   case incomplete(missing: [Int])
   case otherWriter
+  /// Only a session that nothing is stored of can come whole.
+  case knownSession
   case tooLarge(bytesMax: Int)
   /// The body is compressed in a way that this address does not take.
   case unknownEncoding
@@ -60,7 +62,7 @@ extension ReceiverError {
     case .locked: HTTPResponse.Status(code: 423, reasonPhrase: "Locked")
     case .checksumMismatch: HTTPResponse.Status(code: 460, reasonPhrase: "Checksum Mismatch")
     case .methodNotAllowed: .methodNotAllowed
-    case .superseded, .incomplete, .otherWriter, .offsetMismatch: .conflict
+    case .superseded, .incomplete, .otherWriter, .knownSession, .offsetMismatch: .conflict
     case .tooLarge: .contentTooLarge
     case .busy, .stopping: .serviceUnavailable
     case .full: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
@@ -85,6 +87,7 @@ extension ReceiverError {
     case .superseded: "superseded"
     case .incomplete: "incomplete"
     case .otherWriter: "other_writer"
+    case .knownSession: "known_session"
     case .tooLarge: "too_large"
     case .unknownEncoding: "content_encoding"
     case .badEncoding: "bad_encoding"
@@ -131,6 +134,7 @@ extension ReceiverError: CustomStringConvertible {
     case .incomplete(let missing):
       "\(missing.count) or more chunks are missing or differ; send them and complete again."
     case .otherWriter: "The session belongs to another client."
+    case .knownSession: "Something of this session is here already; send its chunks, and complete it."
     case .tooLarge(let limit): "The body is larger than the limit of \(limit) bytes."
     case .unknownEncoding: "Chunks may be compressed with zstd; no other Content-Encoding is taken, and elsewhere none."
     case .badEncoding(let reason): "The body is not the zstd that Content-Encoding promises: \(reason)."

@@ -2,6 +2,8 @@
 public enum Routes {
   public static let chunk = "/upload/chunk"
   public static let sessions = "/upload/sessions"
+  /// Small recordings, many in one request.
+  public static let wholeRecordings = "/upload/recordings"
   public static let recordings = "/recordings"
   public static let health = "/healthz"
 }

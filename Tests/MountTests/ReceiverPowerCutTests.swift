@@ -58,6 +58,36 @@ struct ReceiverPowerCutTests {
     }
   }
 
+  @Test("small recordings that were acknowledged together survive a power cut of the receiver", arguments: 0..<3)
+  func smallRecordings(seed: Int) async throws {
+    try await withWorld { world in
+      let disk = try LoopDisk("data", in: world, mebibytes: 160)
+      try world.startReceiver()
+      try world.startMount(to: world.receiverURL)
+      let names = (0..<400).map { Path("small \($0)") }
+      for (number, name) in names.enumerated() { try Files.write(world.path(name), noise(500 + number, seed: UInt64(number))) }
+      try eventually("some are synced") { world.attribute("status", of: names[100 * seed]) == "synced" }
+      usleep(UInt32(noise(8, seed: UInt64(seed))[0]) * 500)
+      try disk.cutPower()
+      try world.stopReceiver(SIGKILL)
+      try world.wait(for: "paused", of: "")
+      let synced = names.filter { world.attribute("status", of: $0) == "synced" }
+      try disk.powerUp()
+
+      let (code, report) = try world.reelfs("receive", "--verify", "--data", world.data)
+      #expect(code == 0, "\(report)")
+      for name in synced { #expect(try world.isIdentical(name), "\(name) of \(synced.count)") }
+      try world.startReceiver()
+      try world.wait(for: "synced", of: "", seconds: 30)
+      for name in names { #expect(try world.isIdentical(name)) }
+      try world.endMount()
+      try world.stopReceiver()
+      #expect(try world.reelfs("receive", "--verify", "--data", world.data).code == 0)
+      let left = try world.shell("find $DIR/data -name temp -o -name manifest.json -o -name link")
+      #expect(left == "", "\(left)")
+    }
+  }
+
   @Test("a whole recording that changes again while the receiver's power is cut stays whole until the change is there")
   func changedAgain() async throws {
     try await withWorld { world in

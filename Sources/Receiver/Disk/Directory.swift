@@ -35,6 +35,14 @@ final class Directory: Sendable {
     return try directory(name)
   }
 
+  /// The same without syncing a new entry: the caller does, before anybody counts on it.
+  func directory(creatingUnsynced name: EntryName) throws(IOFailure) -> Directory {
+    if name.withCString({ mkdirat(descriptor, $0, 0o777) }) != 0, errno != EEXIST {
+      throw IOFailure.last("create the folder \(name)")
+    }
+    return try directory(name)
+  }
+
   func file(_ name: EntryName, _ mode: OpenMode) throws(IOFailure) -> OpenFile {
     let opened = name.withCString { openat(descriptor, $0, mode.flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0o666) }
     guard opened >= 0 else { throw IOFailure.last("open \(name)") }
@@ -100,6 +108,7 @@ final class Directory: Sendable {
 
   /// Removes a folder and what is in it, two levels deep: the receiver never makes more.
   func removeTree(_ name: EntryName) throws(IOFailure) {
+    if try removeDirectory(name) { return }
     let folder: Directory
     do throws(IOFailure) { folder = try directory(name) } catch {
       if error.isMissing { return }
@@ -152,6 +161,19 @@ final class Directory: Sendable {
       if errno != EINTR { throw IOFailure.last("sync a folder") }
     }
   }
+
+  /// Makes everything durable that was written to this folder's file system, by whomever: a hundred small files at once cost
+  /// no more than one. Errors of files that were closed meanwhile are told as well (Linux 5.8).
+  func synchronizeFileSystem() throws(IOFailure) {
+    guard let syncfs = Self.syncfs else { throw IOFailure(errno: .noFunction, action: "sync the disk") }
+    while syncfs(descriptor) != 0 {
+      if errno != EINTR { throw IOFailure.last("sync the disk") }
+    }
+  }
+
+  /// syncfs(2), looked up at run time for the same reason as `OpenFile.copyFileRange`.
+  private static let syncfs: (@convention(c) @Sendable (CInt) -> CInt)? =
+    dlsym(dlopen(nil, RTLD_NOW), "syncfs").map { unsafeBitCast($0, to: (@convention(c) @Sendable (CInt) -> CInt).self) }
 
   /// Writes a whole small file durably under a temporary name, to be renamed by the caller.
   func write(_ bytes: [UInt8], synced name: EntryName) throws(IOFailure) {

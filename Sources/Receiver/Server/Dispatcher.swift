@@ -24,6 +24,7 @@ struct Dispatcher: HTTPResponder {
   let isOpen: Bool
   let page: ReceiverPage
   let chunks: ChunkEndpoint
+  let wholes: WholeRecordingsEndpoint
   let sessions: SessionEndpoint
   let recordings: RecordingEndpoint
   let chunkReads: ChunkReadEndpoint
@@ -67,6 +68,10 @@ struct Dispatcher: HTTPResponder {
       return try await chunks.store(request)
     }
     guard try ContentEncoding(request.headers) == .identity else { throw .unknownEncoding }
+    if path == Routes.wholeRecordings {
+      try request.allow([.post])
+      return try await wholes.store(request)
+    }
     if TusEndpoint.owns(path) { return try await tus.answer(request, channel) }
     if path == Routes.recordings || path == Routes.recordings + "/" {
       try request.allow([.get, .head])

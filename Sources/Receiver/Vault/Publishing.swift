@@ -7,30 +7,50 @@ extension VaultWriter {
   /// Gives the whole recording its name in the session's folder and below `recordings/`.
   func publish(_ state: SessionState) throws(ReceiverError) {
     guard let path = state.record.path else { return }
-    let link = try stored { () throws(IOFailure) in
-      try nameWhole(state, path)
-      return try linkWhole(state, path)
+    let link = try stored { () throws(IOFailure) in try giveNames(state, path, .atOnce) }
+    try published([(state, path, link)])
+  }
+
+  /// When new names are synced.
+  enum NameSync {
+    case atOnce
+    /// By the caller, before he tells the catalog.
+    case together
+  }
+
+  /// - Returns: as `linkWhole`.
+  func giveNames(_ state: SessionState, _ path: RecordingPath, _ sync: NameSync) throws(IOFailure) -> [UInt8]? {
+    try nameWhole(state, path, sync)
+    return try linkWhole(state, path, sync)
+  }
+
+  /// The names of these recordings are durable: the catalog is told, and what they were made from goes. A link that two of
+  /// them have been given is the later one's.
+  func published(_ named: [(state: SessionState, path: RecordingPath, link: [UInt8]?)]) throws(ReceiverError) {
+    for (state, path, link) in named {
+      state.record.whole = path.fileName
+      state.record.link = link
+      state.record.mustPublish = false
+      if let link { forgetLink(link, except: state) }
     }
-    state.record.whole = path.fileName
-    state.record.link = link
-    state.record.mustPublish = false
-    let record = state.record
+    let records = named.map(\.state.record)
     do throws(ReceiverError) {
       try cataloged { catalog throws(CatalogError) in
         try catalog.write { db in
-          if let link { try SessionRecord.takeLink(db, link, for: record.number) }
-          try record.update(db)
+          for record in records {
+            if let link = record.link { try SessionRecord.takeLink(db, link, for: record.number) }
+            try record.update(db)
+          }
         }
       }
     } catch {
-      forget(state, because: error)
+      for (state, _, _) in named { forget(state, because: error) }
       throw error
     }
-    if let link { forgetLink(link, except: state) }
-    if record.isComplete {
+    for (state, _, _) in named where state.record.isComplete {
       state.closeFiles()
-      do throws(IOFailure) { try folder.root.directory(record.id.folderName).removeTree(DataFolder.tempName) } catch {
-        logger.warning("leftovers", metadata: ["session": "\(record.id)", "reason": "\(error)"])
+      do throws(IOFailure) { try folder.root.directory(state.record.id.folderName).removeTree(DataFolder.tempName) } catch {
+        logger.warning("leftovers", metadata: ["session": "\(state.record.id)", "reason": "\(error)"])
       }
     }
   }
@@ -40,7 +60,7 @@ extension VaultWriter {
     for state in sessions.values where state !== owner && state.record.link == link { state.record.link = nil }
   }
 
-  private func nameWhole(_ state: SessionState, _ path: RecordingPath) throws(IOFailure) {
+  private func nameWhole(_ state: SessionState, _ path: RecordingPath, _ sync: NameSync) throws(IOFailure) {
     let name = path.fileName
     let folder = try state.folder()
     let temp = try state.temp()
@@ -63,12 +83,14 @@ extension VaultWriter {
         try folder.remove(old)
       }
     }
-    try folder.synchronize()
+    if sync == .atOnce { try folder.synchronize() }
   }
 
   /// - Returns: the path below `recordings/`; nil when the file system has no hard links or the name is taken by
   ///   folders. The recording is whole in its session's folder all the same.
-  private func linkWhole(_ state: SessionState, _ path: RecordingPath) throws(IOFailure) -> [UInt8]? {
+  private func linkWhole(
+    _ state: SessionState, _ path: RecordingPath, _ sync: NameSync
+  ) throws(IOFailure) -> [UInt8]? {
     let names = [path.device] + path.components
     let own = EntryName(internal: state.record.id.description + "~")
     let fallback = [path.device, EntryName((own.bytes + path.fileName.bytes).prefix(EntryName.byteCountMax)) ?? own]
@@ -76,7 +98,7 @@ extension VaultWriter {
     for candidate in [names, fallback] {
       let link = Array(candidate.map(\.bytes).joined(separator: [UInt8(ascii: "/")]))
       do throws(IOFailure) {
-        try place(state, path.fileName, at: candidate)
+        try place(state, path.fileName, at: candidate, sync)
         if let oldLink, oldLink != link { removeLink(oldLink) }
         return link
       } catch {
@@ -91,7 +113,9 @@ extension VaultWriter {
   }
 
   /// Links the whole recording as `names`, replacing atomically what is there.
-  private func place(_ state: SessionState, _ name: EntryName, at names: [EntryName]) throws(IOFailure) {
+  private func place(
+    _ state: SessionState, _ name: EntryName, at names: [EntryName], _ sync: NameSync
+  ) throws(IOFailure) {
     let temp = try state.temp()
     var target = folder.recordings
     for name in names.dropLast() { target = try target.directory(creating: name) }
@@ -100,7 +124,7 @@ extension VaultWriter {
     try temp.rename(DataFolder.newLinkName, to: target, as: names[names.count - 1])
     // rename(2) does nothing when both names are links to one file already.
     try temp.remove(DataFolder.newLinkName)
-    try target.synchronize()
+    if sync == .atOnce { try target.synchronize() }
   }
 
   /// Removes a link that is no longer this session's, and the folders that are empty then.

@@ -38,6 +38,14 @@ final class SessionState {
     return directory
   }
 
+  /// The folders of a session that has none yet. The caller syncs them with what is put there.
+  func newTemp() throws(IOFailure) -> Directory {
+    let folder = try root.directory(creatingUnsynced: record.id.folderName)
+    let temp = try folder.directory(creatingUnsynced: DataFolder.tempName)
+    (openFolder, openTemp) = (folder, temp)
+    return temp
+  }
+
   func shard(of index: Int) throws(IOFailure) -> Directory {
     let name = DataFolder.shardName(of: index)
     if let openShard, openShard.name == name { return openShard.directory }

@@ -49,6 +49,12 @@ final class Vault: Sendable {
     try await ask { .complete(completion, $0) }
   }
 
+  /// - Throws: what kept all of them from being stored.
+  /// - Returns: one outcome for each, in their order; on success the recording is durable and whole.
+  func store(_ uploads: [WholeUpload]) async throws(ReceiverError) -> [Result<CompletedRecording, ReceiverError>] {
+    try await ask { .wholes(uploads, $0) }
+  }
+
   /// Runs `body` on the vault's thread, between the commits of others.
   func perform<Value: Sendable>(
     _ body: @escaping @Sendable (VaultWriter) throws(ReceiverError) -> Value

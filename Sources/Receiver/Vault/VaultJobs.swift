@@ -41,6 +41,7 @@ enum VaultJob: Sendable {
   case chunk(ChunkUpload, Answer<Void>)
   case announce(Announcement, Answer<SessionRecord>)
   case complete(Completion, Answer<CompletedRecording>)
+  case wholes([WholeUpload], Answer<[Result<CompletedRecording, ReceiverError>]>)
   /// Anything else that must be done on the vault's thread, its answer included.
   case task(@Sendable (VaultWriter) -> Void)
   /// The copy of a whole recording, made off this thread, is there or failed.

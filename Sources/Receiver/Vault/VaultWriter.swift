@@ -33,6 +33,7 @@ final class VaultWriter: @unchecked Sendable {
 
   func run(_ jobs: [VaultJob]) {
     var uploads: [PendingUpload] = []
+    var wholes: [PendingWholes] = []
     var completions: [(Completion, Answer<CompletedRecording>)] = []
     for job in jobs {
       switch job {
@@ -40,11 +41,13 @@ final class VaultWriter: @unchecked Sendable {
       case .announce(let announcement, let answer):
         answer(outcome { () throws(ReceiverError) in try announce(announcement).record })
       case .complete(let completion, let answer): completions.append((completion, answer))
+      case .wholes(let uploads, let answer): wholes.append(PendingWholes(uploads: uploads, answer: answer))
       case .task(let body): body(self)
       case .prepared(let name, let failure): finishPreparing(name, failure)
       }
     }
     storeTogether(uploads)
+    storeTogether(wholes)
     for (completion, answer) in completions { complete(completion, answer) }
     retryWaitingCompletions()
     forgetIdleSessions()
@@ -73,6 +76,9 @@ final class VaultWriter: @unchecked Sendable {
     sessions[name] = state
     return state
   }
+
+  /// Keeps a session in memory whose row was written otherwise.
+  func take(_ state: SessionState) { sessions[state.record.id] = state }
 
   /// Forgets what is in memory of a session, so that it is read again: its commit failed.
   func forget(_ state: SessionState, because error: ReceiverError) {

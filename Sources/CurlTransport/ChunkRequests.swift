@@ -28,6 +28,10 @@ package struct ChunkRequests {
         .post, address(Routes.sessions, manifest.session.description, "complete"), headers: headers(json),
         body: body(of: manifest), stallTimeout: completionTimeout, heartbeat: heartbeat,
         bytesPerSecondMax: bytesPerSecondMax)
+    case .recordings(let batch):
+      HTTPRequest(
+        .post, address(Routes.wholeRecordings), headers: headers(["Content-Type: application/octet-stream"]),
+        body: body(of: batch), stallTimeout: uploadTimeout, bytesPerSecondMax: bytesPerSecondMax)
     case .probe:
       HTTPRequest(.get, address(Routes.health), headers: headers([]), stallTimeout: uploadTimeout)
     }
@@ -93,6 +97,36 @@ package struct ChunkRequests {
         AnnouncementBody(
           device: destination.device, path: Self.text(path), path_base64: Self.base64(path),
           metadata: Self.metadata(announcement.metadata), writer: destination.writer)))
+  }
+
+  private struct RecordingsHead: Encodable {
+    let device: String
+    let writer: String
+    let recordings: [Entry]
+
+    struct Entry: Encodable {
+      let session_id: String
+      let path: String?
+      let path_base64: String?
+      let metadata: [String: String]
+      let chunk_version: UInt32
+      let bytes: Int
+      let sha256: String
+    }
+  }
+
+  /// A line of JSON, then the bytes of all of them.
+  private func body(of batch: [WholeRecording]) -> RequestBody {
+    let entries = batch.map { recording in
+      let path = recording.announcement.facts.path
+      return RecordingsHead.Entry(
+        session_id: recording.announcement.session.description, path: Self.text(path), path_base64: Self.base64(path),
+        metadata: Self.metadata(recording.announcement.metadata), chunk_version: recording.version.number,
+        bytes: recording.bytes.count, sha256: recording.digest.description)
+    }
+    let head = Self.encode(
+      RecordingsHead(device: destination.device, writer: destination.writer, recordings: entries))
+    return RequestBody([.plain(head + [UInt8(ascii: "\n")])] + batch.map { .plain($0.bytes) })
   }
 
   /// The digests come last and are encoded while they are sent: for a terabyte they are 43 MB of text.

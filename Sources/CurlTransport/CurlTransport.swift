@@ -60,7 +60,7 @@ public final class CurlTransport: UploadTransport {
     switch payload {
     case .chunk(let chunk): frame = compression?.frame(for: chunk)
     case .probe: destination.token.refresh()
-    case .announce, .complete: break
+    case .announce, .complete, .recordings: break
     }
     sent[transfer.id] = Sent(
       payload: payload, bytesPerSecondMax: transfer.bytesPerSecondMax, frameBytes: frame?.count)

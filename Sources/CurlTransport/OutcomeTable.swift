@@ -43,6 +43,7 @@ package enum OutcomeTable {
     case .announce(let announcement): announced(answer, announcement, address)
     case .chunk(let chunk): receipt(answer, chunk, address)
     case .complete(let manifest): completed(answer, manifest, address)
+    case .recordings(let batch): stored(answer, batch, address)
     case .probe:
       answer.decoded(HealthAnswer.self)?.status == "ok"
         ? .reachable : .blocked(.configuration, notAReceiver(address))
@@ -89,6 +90,24 @@ package enum OutcomeTable {
     return .completed(revision: sent.revision)
   }
 
+  /// Each receipt counts only for the very bytes that were sent as this recording.
+  private static func stored(_ answer: HTTPAnswer, _ sent: [WholeRecording], _ address: String) -> TransferOutcome {
+    guard let answers = answer.decoded(RecordingsAnswer.self) else {
+      return unexpected(answer, "the answer to \(sent.count) recordings holds no receipts", address)
+    }
+    let receipts = Dictionary(answers.recordings.map { ($0.sessionId, $0) }) { first, _ in first }
+    return .recordingsStored(
+      sent.compactMap { recording in
+        let announcement = recording.announcement
+        guard let receipt = receipts[announcement.session.description], receipt.chunkVersion == recording.version.number,
+          receipt.size == Int64(recording.bytes.count), receipt.sha256.flatMap({ ChunkDigest(hex: $0) }) == recording.digest
+        else { return nil }
+        return StoredRecording(
+          session: announcement.session, facts: announcement.facts, version: recording.version, digest: recording.digest,
+          bytes: recording.bytes.count, revision: recording.revision)
+      })
+  }
+
   /// A success of another shape. What is not even JSON comes from a captive portal or another web server: that must pause
   /// the destination, not fail recording after recording.
   private static func unexpected(_ answer: HTTPAnswer, _ words: String, _ address: String) -> TransferOutcome {
@@ -109,6 +128,8 @@ package enum OutcomeTable {
     let refusal = answer.decoded(ServerRefusal.self)
     let words = refusal?.message ?? answer.words ?? "\(address) answered \(answer.status)"
     let delay = RetryAfter.delay(in: answer)
+    // An older receiver, or something in front of one that takes less at once: chunk by chunk it may go.
+    if case .recordings = sent, [404, 405, 413, 501].contains(answer.status) { return .recordingsUntaken }
     switch (answer.status, refusal?.error) {
     case (400, "digest_mismatch"): return .corrupted(words)
     case (401, _), (403, _), (407, _): return .blocked(.credentials, credentials(answer.status, words))

@@ -26,6 +26,18 @@ struct CompletionAnswer: Decodable {
   let size: Int64
 }
 
+struct RecordingsAnswer: Decodable {
+  let recordings: [Entry]
+
+  /// A receipt, or `error` and what goes with it.
+  struct Entry: Decodable {
+    let sessionId: String
+    let chunkVersion: UInt32?
+    let size: Int64?
+    let sha256: String?
+  }
+}
+
 struct HealthAnswer: Decodable {
   let status: String
 }

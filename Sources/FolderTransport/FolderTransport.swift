@@ -118,6 +118,7 @@ package final class FolderTransport: UploadTransport, Sendable {
       case .announce(let announcement): return try store.announce(announcement.session, announcement.facts)
       case .chunk(let chunk): return try store.store(chunk, moved: moved)
       case .complete(let manifest): return try store.complete(manifest, moved: moved)
+      case .recordings: return .recordingsUntaken
       }
     } catch {
       return error.outcome

@@ -15,6 +15,8 @@ package protocol DestinationJournal: UploadJournal, Sendable {
   func restored(withSealed: Bool) throws(JournalError) -> [(SessionID, RestoredSession)]
   /// nil when the chunk is open, stored or gone: nothing to send.
   func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk?
+  /// The first chunks of these sessions with the sessions' rows, as of one moment; those that are not sealed are left out.
+  func wholes(_ sessions: [SessionID]) throws(JournalError) -> [(SessionRow, SendableChunk)]
   /// Uses up what is known of a sealed chunk that has just been read as these bytes (`Journal.learn`).
   /// - Returns: the version to send it as, and whether the destination has it already; nil when it changed meanwhile.
   func settleKnown(

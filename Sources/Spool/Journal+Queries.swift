@@ -72,7 +72,7 @@ extension RestoredSession {
       facts: SessionFacts(path: row.path, inode: row.inode), pending: pending, sealed: sealed,
       isAnnounced: row.isAnnounced,
       isFinished: row.isFinished, isSynced: row.isSynced, failure: row.failure, priority: row.priority,
-      isHeld: row.isHeld)
+      isHeld: row.isHeld, size: row.isFinished ? row.size : nil)
   }
 }
 
@@ -131,12 +131,13 @@ extension Journal {
   }
 
   public func session(_ session: SessionID) throws(JournalError) -> SessionRow? {
-    try read { db in
-      try Row.fetchOne(
-        db.cachedStatement(sql: "SELECT \(SessionRow.columns) FROM sessions WHERE number = ?"),
-        arguments: [session.number]
-      ).map(SessionRow.init)
-    }
+    try read { try Self.row(session, $0) }
+  }
+
+  private static func row(_ session: SessionID, _ db: Database) throws -> SessionRow? {
+    try Row.fetchOne(
+      db.cachedStatement(sql: "SELECT \(SessionRow.columns) FROM sessions WHERE number = ?"), arguments: [session.number]
+    ).map(SessionRow.init)
   }
 
   /// Every session, by number.
@@ -295,11 +296,22 @@ extension Journal {
 
   /// nil when the chunk is open, stored or gone: nothing to send.
   package func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
+    try read { try Self.sendable(chunk, $0) }
+  }
+
+  private static func sendable(_ chunk: ChunkID, _ db: Database) throws -> SendableChunk? {
+    try Row.fetchOne(
+      db.cachedStatement(sql: "SELECT version, bytes FROM chunks WHERE session = ? AND idx = ? AND state = 1"),
+      arguments: [chunk.session.number, chunk.index]
+    ).map { SendableChunk(version: ChunkVersion(UInt32($0[0] as Int64)), bytes: $0[1]) }
+  }
+
+  package func wholes(_ sessions: [SessionID]) throws(JournalError) -> [(SessionRow, SendableChunk)] {
     try read { db in
-      try Row.fetchOne(
-        db.cachedStatement(sql: "SELECT version, bytes FROM chunks WHERE session = ? AND idx = ? AND state = 1"),
-        arguments: [chunk.session.number, chunk.index]
-      ).map { SendableChunk(version: ChunkVersion(UInt32($0[0] as Int64)), bytes: $0[1]) }
+      try sessions.compactMap { session in
+        guard let chunk = try Self.sendable(ChunkID(session, 0), db), let row = try Self.row(session, db) else { return nil }
+        return (row, chunk)
+      }
     }
   }
 

@@ -52,17 +52,27 @@ extension JournalCopy: DestinationJournal {
     return try Journal.ranges(indexes)
   }
 
-  package func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
+  package func wholes(_ sessions: [SessionID]) throws(JournalError) -> [(SessionRow, SendableChunk)] {
     try journal.read { db in
-      try Row.fetchOne(
-        db.cachedStatement(
-          sql: "SELECT c.version, c.bytes, c.state FROM chunks c WHERE \(Self.lacking) \(hasChunk) AND c.idx = ?"),
-        arguments: [chunk.session.number, chunk.index]
-      ).map { row in
-        SendableChunk(
-          version: ChunkVersion(UInt32(row[0] as Int64)), bytes: row[1],
-          isHere: row[2] != StoredChunkState.evicted.rawValue)
+      try sessions.compactMap { session in
+        guard let chunk = try sendable(ChunkID(session, 0), db), let row = try row(session, db) else { return nil }
+        return (row, chunk)
       }
+    }
+  }
+
+  package func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
+    try journal.read { try sendable(chunk, $0) }
+  }
+
+  private func sendable(_ chunk: ChunkID, _ db: Database) throws -> SendableChunk? {
+    try Row.fetchOne(
+      db.cachedStatement(
+        sql: "SELECT c.version, c.bytes, c.state FROM chunks c WHERE \(Self.lacking) \(hasChunk) AND c.idx = ?"),
+      arguments: [chunk.session.number, chunk.index]
+    ).map { row in
+      SendableChunk(
+        version: ChunkVersion(UInt32(row[0] as Int64)), bytes: row[1], isHere: row[2] != StoredChunkState.evicted.rawValue)
     }
   }
 

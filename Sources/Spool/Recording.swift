@@ -65,6 +65,12 @@ public final class Recording: Sendable {
     var accounted: Int64 = 0
     var isCounted = false
 
+    /// Nothing of it has been sealed, and it is small.
+    func mayTravelWhole(_ bytesMax: Int) -> Bool {
+      guard let tracker, tracker.size <= bytesMax else { return false }
+      return tracker.isNew
+    }
+
     var isWhole: Bool { evicted.isEmpty && unchecked.isEmpty }
 
     /// Recorders go back to the start of what they write, and to its end: were these bytes elsewhere, a recorder would meet
@@ -128,7 +134,7 @@ public final class Recording: Sendable {
       state.writers -= 1
       guard state.writers == 0, !state.isRemoved else { return nil }
       account(&state)
-      sealAll(&state)
+      if !state.mayTravelWhole(spool.wholeBytesMax) { sealAll(&state) }
       return state.openings
     }
     // Whoever opens it now begins anew, as on a disk.
@@ -140,11 +146,12 @@ public final class Recording: Sendable {
   /// The settle time that began with `opening` is over: unless a writer came back, the recording is finished.
   func settled(opening: Int) {
     state.withLock { state in
-      guard state.openings == opening, state.writers == 0, !state.isRemoved, let tracker = state.tracker else { return }
-      guard tracker.isSealed else {
-        state.unsealedFinish = opening
-        return sealAll(&state)
-      }
+      guard state.openings == opening, state.writers == 0, !state.isRemoved, state.tracker != nil else { return }
+      sealAll(&state)
+      guard let tracker = state.tracker, tracker.isSealed else { return state.unsealedFinish = opening }
+      // Within the lock, as in `sealDue`. From here on it may be forgotten.
+      state.isWatched = false
+      spool.unwatch(self)
       finish(opening, tracker.size, &state)
     }
   }

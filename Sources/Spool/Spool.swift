@@ -16,6 +16,9 @@ public final class Spool: Sendable {
   public let usage = SpoolUsage()
   /// The destination takes runs of chunks, so the scheduler needs to know which chunks are sealed.
   public let plansRuns: Bool
+  /// A new recording of at most so many bytes is sealed when it has settled: until then it may become another one, and once it
+  /// is finished it travels whole (`UploadPolicy.wholeBytesMax`). 0: all are sealed when they are closed.
+  let wholeBytesMax: Int
   /// Set once in `init`; a back reference, because evictions go through recordings.
   public private(set) nonisolated(unsafe) var evictor: Evictor!
   /// The same.
@@ -40,6 +43,8 @@ public final class Spool: Sendable {
     var watched: [UInt64: Recording] = [:]
     /// Some of `watched` have more to seal than fits into one turn.
     var hasDraining = false
+    /// When `watched` is looked through again.
+    var nextLook = Instant(nanoseconds: 0)
     /// In order of their deadlines.
     var settling: Deque<Settling> = []
   }
@@ -57,7 +62,7 @@ public final class Spool: Sendable {
 
   public init(
     tree: SpoolTree, journal: Journal, clock: any MonotonicClock, sealPolicy: SealPolicy, settleTime: Span,
-    quota: SpoolQuota = SpoolQuota(), plansRuns: Bool = false, feeds: [CopyFeed] = [],
+    quota: SpoolQuota = SpoolQuota(), plansRuns: Bool = false, wholeBytesMax: Int = 0, feeds: [CopyFeed] = [],
     isStoring: @escaping @Sendable () -> Bool = { false }, needsRoom: @escaping @Sendable () -> Void = {},
     fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing },
     wake: @escaping @Sendable () -> Void
@@ -67,6 +72,7 @@ public final class Spool: Sendable {
     self.clock = clock
     timing = Mutex(Timing(sealPolicy: sealPolicy, settleTime: settleTime))
     self.plansRuns = plansRuns
+    self.wholeBytesMax = wholeBytesMax
     self.feeds = feeds
     self.fetchChunk = fetchChunk
     self.wake = wake
@@ -281,8 +287,13 @@ public final class Spool: Sendable {
   func recording(of session: SessionID) throws -> Recording {
     if let known = knownRecording(session) { return known }
     guard let row = try journal.session(session) else { throw SpoolError.missing }
+    return try recording(of: row)
+  }
+
+  func recording(of row: SessionRow) throws(SpoolError) -> Recording {
+    if let known = knownRecording(row.session) { return known }
     let recording = try tree.reading { () throws(SpoolError) -> Recording in try self.recording(row.inode) }
-    guard recording.session == session else { throw SpoolError.missing }
+    guard recording.session == row.session else { throw SpoolError.missing }
     return recording
   }
 
@@ -402,10 +413,13 @@ public final class Spool: Sendable {
 
   /// Seals what is due and ends settle times. Called on the uploader thread.
   func runTimers(now: Instant) {
-    let (watched, settled) = table.withLock { table in
+    let (watched, settled) = table.withLock { table -> ([Recording], [Settling]) in
       let settled = Array(table.settling.prefix { $0.deadline <= now })
       table.settling.removeFirst(settled.count)
+      // Not at every turn: thousands may be watched.
+      guard table.hasDraining || table.nextLook <= now else { return ([], settled) }
       table.hasDraining = false
+      table.nextLook = now + Self.watchInterval
       return (Array(table.watched.values), settled)
     }
     for end in settled { end.recording?.settled(opening: end.opening) }
@@ -436,7 +450,7 @@ public final class Spool: Sendable {
   func timerDeadline(now: Instant) -> Instant? {
     table.withLock { table in
       if table.hasDraining { return now }
-      let watch = table.watched.isEmpty ? nil : now + Self.watchInterval
+      let watch = table.watched.isEmpty ? nil : max(now, table.nextLook)
       guard let settle = table.settling.first?.deadline else { return watch }
       return watch.map { min($0, settle) } ?? settle
     }

@@ -21,6 +21,7 @@ public struct SpoolSource: TransferSource {
       case .announce(let session): return try announcement(session)
       case .chunk(let chunk): return try self.chunk(chunk)
       case .complete(let session): return try manifest(session)
+      case .recordings(let batch): return try recordings(batch)
       case .run: return .outcome(.unreadable("this destination takes single chunks"))
       }
     } catch let error as SpoolError {
@@ -55,6 +56,31 @@ public struct SpoolSource: TransferSource {
     return .payload(.chunk(ChunkPayload(chunk: chunk, version: known.version, digest: digest, bytes: bytes)))
   }
 
+  /// One that cannot be read as it is now is left out: chunk by chunk it is asked for again.
+  private mutating func recordings(_ batch: [SessionID]) throws(JournalError) -> LoadedTransfer<UploadPayload> {
+    let loaded = try journal.wholes(batch).compactMap { row, chunk in try? whole(row, chunk) }
+    for recording in loaded { sent.insert(recording.announcement.session) }
+    return loaded.isEmpty ? .outcome(.recordingsStored([])) : .payload(.recordings(loaded))
+  }
+
+  /// As with chunks: the version first, then the bytes.
+  private func whole(_ row: SessionRow, _ chunk: SendableChunk) throws -> WholeRecording? {
+    let recording = try spool.recording(of: row)
+    guard chunk.isHere, row.isFinished, row.size == Int64(chunk.bytes) else { return nil }
+    let announcement = spool.announcement(of: row)
+    guard announcement.byteCount <= Self.announcementBytesMax else { return nil }
+    let bytes = try Backing.read(recording.descriptor, at: 0, count: chunk.bytes)
+    guard bytes.count == chunk.bytes, let digest = ChunkDigest(bytes: SHA256.hash(data: bytes)),
+      try spool.doubt(recording, 0, chunk.version, digest) == nil
+    else { return nil }
+    return WholeRecording(
+      announcement: announcement, version: chunk.version, digest: digest, bytes: bytes, revision: row.revision)
+  }
+
+  /// Path and attributes of a recording that travels whole; as JSON they take at most six times as much, and with the rest
+  /// of its entry less than the 3 KiB that `UploadScheduler.recordingsBytesMax` counts on.
+  private static let announcementBytesMax = 400
+
   private func manifest(_ session: SessionID) throws -> LoadedTransfer<UploadPayload> {
     if let manifest = try journal.manifest(of: session) { return .payload(.complete(manifest)) }
     let missing = try journal.sealedIndexes(of: session, max: 10_000)
@@ -63,6 +89,11 @@ public struct SpoolSource: TransferSource {
     if try journal.session(session)?.isFinished == false { return .outcome(.notHere("the recording is being written again")) }
     return .outcome(.unreadable("the journal lacks chunks of this recording"))
   }
+}
+
+extension SessionAnnouncement {
+  /// Of path and attributes.
+  fileprivate var byteCount: Int { metadata.reduce(facts.path.count) { $0 + $1.key.utf8.count + $1.value.count } }
 }
 
 extension Spool {

@@ -193,6 +193,11 @@ public struct ChunkTracker: Sendable {
     return earliest
   }
 
+  /// Nothing of it was ever handed off.
+  public var isNew: Bool {
+    baseVersion == .first && handedOff.isEmpty && touched.values.allSatisfy { $0.version == baseVersion && !$0.isReopening }
+  }
+
   /// Every byte has been handed off.
   public var isSealed: Bool { touched.isEmpty && holesSince == nil }
 

@@ -45,6 +45,8 @@ package struct FairQueue: Sendable {
   private var places: [SessionID: Place] = [:]
   private var turns: UInt64 = 0
   private var numbers: UInt64 = 0
+  /// The lane that was served last.
+  private var served: Int?
 
   package init() {}
 
@@ -84,6 +86,7 @@ package struct FairQueue: Sendable {
       numbers += 1
       lanes[lane].virtualTime = ticket.virtualTime
       lanes[lane].waitsSince = turns
+      served = lane
       place.virtualTime = ticket.virtualTime + 1
       place.number = numbers
       places[ticket.session] = place
@@ -91,6 +94,24 @@ package struct FairQueue: Sendable {
       return ticket.session
     }
     preconditionFailure("a lane counts a session that has no ticket")
+  }
+
+  /// Whose turn it would be next in the lane that was served last: it may go along in the same request.
+  package mutating func nextAlong() -> SessionID? {
+    guard let lane = served else { return nil }
+    while let ticket = lanes[lane].tickets.min {
+      if places[ticket.session]?.number == ticket.number { return ticket.session }
+      lanes[lane].tickets.removeMin()
+    }
+    return nil
+  }
+
+  /// The session that `nextAlong` gave goes along: it is charged, and waits no longer, but no turn is counted.
+  package mutating func takeAlong(_ session: SessionID) {
+    guard let lane = served, let place = places[session], place.lane == lane else { return }
+    lanes[lane].virtualTime = place.virtualTime
+    places[session]?.virtualTime = place.virtualTime + 1
+    self.place(session, in: nil)
   }
 
   private func nextLane() -> Int? {

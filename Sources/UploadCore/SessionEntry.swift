@@ -11,6 +11,12 @@ struct SessionEntry: Sendable {
   var isAnnounced = false
   /// It could not be completed without an announcement: something of it was begun at the destination.
   var mustBeAnnounced = false
+  /// Nothing of it was begun at the destination, as far as is known: it may be sent whole.
+  var isFresh: Bool
+  /// How often it has been.
+  var wholeAttempts = 0
+  /// Bytes when it was last finished.
+  var size: Int64?
   /// A writer has it open.
   var isOpen = false
   var isFinished = false {
@@ -56,11 +62,14 @@ struct SessionEntry: Sendable {
 
   init(facts: SessionFacts, _ geometry: TransferGeometry) {
     self.facts = facts
+    isFresh = true
     if geometry != .chunks { planner = RunPlanner(geometry) }
   }
 
   init(_ restored: RestoredSession, _ geometry: TransferGeometry) {
     facts = restored.facts
+    isFresh = !restored.isAnnounced && !restored.isSynced
+    size = restored.size
     pending = PendingRanges(restored.pending)
     if geometry != .chunks {
       planner = RunPlanner(geometry, sealed: restored.sealed, isFinished: restored.isFinished, pending: pending)
@@ -73,16 +82,30 @@ struct SessionEntry: Sendable {
     isHeld = restored.isHeld
   }
 
-  enum Work: Equatable { case announcement, chunk, run(Range<Int>), completion }
+  enum Work: Equatable { case announcement, chunk, run(Range<Int>), completion, whole }
 
   /// What this session would send now; nil: nothing, or it must not.
-  var work: Work? {
+  /// - Parameter wholeBytesMax: of a recording that travels whole; 0: none does.
+  func work(wholeBytesMax: Int) -> Work? {
     guard failure == nil, !isHeld, notBefore == nil else { return nil }
     if let planner { return work(by: planner) }
-    guard isAnnounced else { return conversation == nil ? .announcement : nil }
+    guard isAnnounced else { return conversation == nil ? beginning(wholeBytesMax) : nil }
     guard pending.isEmpty else { return .chunk }
     let isDone = isFinished && !isSynced && chunksInFlight == 0 && conversation == nil
     return isDone ? .completion : nil
+  }
+
+  /// How to begin with a session that the destination does not know. One that may yet travel whole is not announced before
+  /// there is something to send, or nothing more will come.
+  private func beginning(_ wholeBytesMax: Int) -> Work? {
+    guard wholeBytesMax > 0, isFresh else { return .announcement }
+    guard isFinished else { return pending.isEmpty ? nil : .announcement }
+    return isWhole(bytesMax: wholeBytesMax) ? .whole : .announcement
+  }
+
+  private func isWhole(bytesMax: Int) -> Bool {
+    guard let size, 1...Int64(bytesMax) ~= size else { return false }
+    return !isSynced && chunksInFlight == 0 && pending.count == 1 && pending.first == 0
   }
 
   private func work(by planner: RunPlanner) -> Work? {

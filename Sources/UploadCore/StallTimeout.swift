@@ -83,7 +83,7 @@ extension UploadScheduler {
   func stallTimeout(of transfer: InFlight) -> Span {
     switch transfer.request {
     case .chunk, .run: transfer.wasGivenUp ? policy.uploadTimeout : stallTimeout
-    case .announce, .complete: policy.uploadTimeout
+    case .announce, .complete, .recordings: policy.uploadTimeout
     case .probe: min(policy.uploadTimeout, Connection.probeTimeout)
     }
   }

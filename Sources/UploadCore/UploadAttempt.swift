@@ -2,6 +2,7 @@ public import UploadProtocol
 
 /// One request that has ended, for those who count. Probes are none.
 public struct UploadAttempt: Sendable, Equatable {
+  /// Of a request with several, the first.
   public let session: SessionID
   public let ending: Ending
   /// Chunks that it carried.
@@ -75,6 +76,8 @@ extension UploadAttempt.Ending {
     self =
       switch outcome {
       case .stored, .runStored: .stored
+      case .recordingsStored(let stored): stored.isEmpty ? .superseded : .stored
+      case .recordingsUntaken: .superseded
       case .advanced: .advanced
       case .rolledBack: .rolledBack
       case .announced: .announced
@@ -101,7 +104,7 @@ extension TransferOutcome {
     case .unreachable(let message), .retryable(let message, _), .throttled(let message, _), .blocked(_, let message),
       .rejected(let message), .corrupted(let message), .unreadable(let message), .notHere(let message): message
     case .stored, .runStored, .advanced, .rolledBack, .announced, .completed, .incomplete, .superseded, .sessionUnknown,
-      .reachable, .stale: nil
+      .reachable, .stale, .recordingsStored, .recordingsUntaken: nil
     }
   }
 
@@ -109,6 +112,7 @@ extension TransferOutcome {
     switch self {
     case .stored: 1
     case .runStored(let chunks, _): chunks.count
+    case .recordingsStored(let recordings): recordings.count
     default: 0
     }
   }
@@ -123,10 +127,14 @@ extension UploadScheduler {
   mutating func count(
     _ transfer: InFlight, _ ending: UploadAttempt.Ending, _ outcome: TransferOutcome? = nil
   ) -> UploadAttempt? {
-    guard let session = transfer.request.session else { return nil }
+    guard let session = transfer.request.sessions.first else { return nil }
     let stored = outcome?.chunksStored ?? 0
     var bytes = stored * ChunkLayout.chunkBytes
-    if case .stored(_, _, let exact)? = outcome { bytes = exact }
+    switch outcome {
+    case .stored(_, _, let exact): bytes = exact
+    case .recordingsStored(let recordings): bytes = recordings.reduce(0) { $0 + $1.bytes }
+    default: break
+    }
     let attempt = UploadAttempt(
       session: session, ending: ending, chunks: max(stored, transfer.request.chunks.count), bytes: bytes,
       duration: now - transfer.started, failuresBefore: transfer.failuresBefore, message: outcome?.message)

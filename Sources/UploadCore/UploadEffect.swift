@@ -39,24 +39,32 @@ public enum UploadRequest: Sendable, Hashable {
   case run(ChunkRun)
   /// All chunks are stored, or travel with this: check the manifest and make the recording whole.
   case complete(SessionID)
+  /// Announce, send and complete small recordings, each of them whole, all in one request. Not empty.
+  case recordings([SessionID])
   /// Is the destination there, and does it take our credentials?
   case probe
 
+  /// The one session that it is about; nil: several, or none.
   public var session: SessionID? {
     switch self {
     case .announce(let session), .complete(let session): session
     case .chunk(let chunk): chunk.session
     case .run(let run): run.session
-    case .probe: nil
+    case .recordings, .probe: nil
     }
   }
 
-  /// The chunks that it carries.
+  /// All sessions that it is about.
+  public var sessions: [SessionID] {
+    if case .recordings(let batch) = self { batch } else { session.map { [$0] } ?? [] }
+  }
+
+  /// The chunks of its one session that it carries.
   package var chunks: Range<Int> {
     switch self {
     case .chunk(let chunk): chunk.index..<chunk.index + 1
     case .run(let run): run.chunks
-    case .announce, .complete, .probe: 0..<0
+    case .announce, .complete, .recordings, .probe: 0..<0
     }
   }
 }
@@ -83,6 +91,30 @@ public struct StoredChunk: Sendable, Equatable {
     self.index = index
     self.version = version
     self.digest = digest
+  }
+}
+
+/// The destination's receipt for a small recording that it was sent whole: it has these very bytes as chunk 0, and the
+/// recording is complete there under its name.
+public struct StoredRecording: Sendable, Equatable {
+  public let session: SessionID
+  /// What it is called there.
+  public let facts: SessionFacts
+  public let version: ChunkVersion
+  public let digest: ChunkDigest
+  public let bytes: Int
+  /// The session's, in the journal, when the bytes were read.
+  public let revision: Int64
+
+  public init(
+    session: SessionID, facts: SessionFacts, version: ChunkVersion, digest: ChunkDigest, bytes: Int, revision: Int64
+  ) {
+    self.session = session
+    self.facts = facts
+    self.version = version
+    self.digest = digest
+    self.bytes = bytes
+    self.revision = revision
   }
 }
 
@@ -114,6 +146,11 @@ public enum TransferOutcome: Sendable, Equatable {
   case announced(SessionFacts)
   /// Whole at the destination as of `revision` (the session's, in the journal, when the manifest was read).
   case completed(revision: Int64)
+  /// Of the small recordings that were sent whole, these are stored and complete. The others could not be read, or were
+  /// refused, each for a reason of its own: they are sent chunk by chunk, and what is wrong with them is met there.
+  case recordingsStored([StoredRecording])
+  /// The destination takes no whole recordings.
+  case recordingsUntaken
   /// The destination lacks these chunks, or has other bytes for them.
   case incomplete(missing: [Int])
   /// The destination holds this chunk at `current` or newer, with other bytes: send it as a later version.

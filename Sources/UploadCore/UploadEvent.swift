@@ -83,10 +83,12 @@ public struct RestoredSession: Sendable, Equatable {
   public var failure: String?
   public var priority: UploadPriority
   public var isHeld: Bool
+  /// Bytes when it was last finished; nil: not known.
+  public var size: Int64?
 
   public init(
     facts: SessionFacts, pending: [Range<Int>], sealed: [Range<Int>] = [], isAnnounced: Bool, isFinished: Bool,
-    isSynced: Bool, failure: String?, priority: UploadPriority, isHeld: Bool
+    isSynced: Bool, failure: String?, priority: UploadPriority, isHeld: Bool, size: Int64? = nil
   ) {
     self.facts = facts
     self.pending = pending
@@ -97,6 +99,7 @@ public struct RestoredSession: Sendable, Equatable {
     self.failure = failure
     self.priority = priority
     self.isHeld = isHeld
+    self.size = size
   }
 }
 

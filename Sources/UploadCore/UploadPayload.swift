@@ -5,6 +5,8 @@ public enum UploadPayload: Sendable {
   case announce(SessionAnnouncement)
   case chunk(ChunkPayload)
   case complete(RecordingManifest)
+  /// Not empty; those that could not be read are left out.
+  case recordings([WholeRecording])
   case probe
 }
 
@@ -39,6 +41,26 @@ public struct ChunkPayload: Sendable {
     self.version = version
     self.digest = digest
     self.bytes = bytes
+  }
+}
+
+/// A small recording with all that a destination is told of it, as of one moment.
+public struct WholeRecording: Sendable {
+  public let announcement: SessionAnnouncement
+  /// Of its only chunk.
+  public let version: ChunkVersion
+  public let digest: ChunkDigest
+  public let bytes: [UInt8]
+  public let revision: Int64
+
+  public init(
+    announcement: SessionAnnouncement, version: ChunkVersion, digest: ChunkDigest, bytes: [UInt8], revision: Int64
+  ) {
+    self.announcement = announcement
+    self.version = version
+    self.digest = digest
+    self.bytes = bytes
+    self.revision = revision
   }
 }
 

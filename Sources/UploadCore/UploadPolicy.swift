@@ -22,6 +22,9 @@ public struct UploadPolicy: Sendable, Equatable {
   /// A round lasts at least so long: what was closed just before it is finished, and goes along.
   public var roundLeast = Span.seconds(3)
   public var geometry = TransferGeometry.chunks
+  /// A closed recording of at most so many bytes, nothing of which was begun at the destination, travels whole, many of them
+  /// in one request; 0: none does. Only with `TransferGeometry.chunks`, at most a chunk.
+  public var wholeBytesMax = 0
 
   public init() {}
 }

@@ -79,7 +79,7 @@ extension UploadScheduler {
     case .rejected(let message), .corrupted(let message), .unreadable(let message), .notHere(let message):
       becameOffline(message, after: nil)
     case .stored, .announced, .completed, .incomplete, .superseded, .sessionUnknown, .stale, .runStored, .advanced,
-      .rolledBack:
+      .rolledBack, .recordingsStored, .recordingsUntaken:
       becameOffline("the destination gave a strange answer to a probe", after: nil)
     }
   }

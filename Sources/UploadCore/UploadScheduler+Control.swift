@@ -49,6 +49,7 @@ extension UploadScheduler {
     let old = policy
     policy = changed
     policy.geometry = old.geometry
+    policy.wholeBytesMax = old.wholeBytesMax
     if changed.bytesPerSecondMax != old.bytesPerSecondMax { limiter.change(to: changed.bytesPerSecondMax, at: now) }
     rounds.change(to: changed.syncEvery, at: now, least: policy.roundLeast)
     // What is in flight beyond a smaller number arrives.
@@ -74,11 +75,11 @@ extension UploadScheduler {
     let chosen = session.map { [$0] } ?? sessions.keys.sorted()
     if force {
       for transfer in transfers {
-        guard let owner = transfer.request.session else { continue }
-        guard session == nil || owner == session else { continue }
+        let owners = transfer.request.sessions
+        guard !owners.isEmpty, session.map(owners.contains) ?? true else { continue }
         cancel(transfer.id)
         putBack(transfer)
-        refresh(owner)
+        for owner in owners { refresh(owner) }
       }
     }
     for session in chosen {

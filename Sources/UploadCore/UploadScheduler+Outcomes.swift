@@ -14,6 +14,7 @@ extension UploadScheduler {
     guard let transfer = release(id) else { return }
     let attempt = count(transfer, ending ?? UploadAttempt.Ending(outcome), outcome)
     learn(from: attempt, transfer)
+    if case .recordings(let batch) = transfer.request { return recordingsEnded(transfer, batch, outcome) }
     guard let session = transfer.request.session else { return probeEnded(outcome) }
     settle(transfer, outcome)
     switch outcome {
@@ -49,7 +50,8 @@ extension UploadScheduler {
     case .rolledBack(let index, let facts):
       remember(facts, of: session)
       rolledBack(transfer, session, to: index)
-    case .stored, .announced, .completed, .incomplete, .superseded, .corrupted, .stale, .reachable:
+    case .stored, .announced, .completed, .incomplete, .superseded, .corrupted, .stale, .reachable, .recordingsStored,
+      .recordingsUntaken:
       answered(transfer, outcome)
     }
     refresh(session)
@@ -110,6 +112,10 @@ extension UploadScheduler {
       // The journal was a rename ahead of us; its event is on its way.
       return detour(session, "the recording was renamed while it was announced")
     }
+    remember(session, announcedAs: facts)
+  }
+
+  mutating func remember(_ session: SessionID, announcedAs facts: SessionFacts) {
     sessions[session]?.isAnnounced = true
     sessions[session]?.mustBeAnnounced = false
     sessions[session]?.announcements += 1
@@ -119,6 +125,10 @@ extension UploadScheduler {
   private mutating func completed(_ session: SessionID, revision: Int64) {
     succeeded(session)
     guard let entry = sessions[session], !entry.isChanged, !entry.isRenamed else { return }
+    becameSynced(session, revision)
+  }
+
+  mutating func becameSynced(_ session: SessionID, _ revision: Int64) {
     sessions[session]?.isSynced = true
     sessions[session]?.incompletions = 0
     sessions[session]?.lowestMissing = -1

@@ -82,6 +82,7 @@ extension UploadScheduler {
     guard sessions[session] != nil else { return }
     sessions[session]?.isOpen = false
     sessions[session]?.isFinished = true
+    sessions[session]?.size = size
     effects.append(.record(.finished(session, size: size)))
     refresh(session)
   }

@@ -6,7 +6,7 @@ extension UploadScheduler {
   /// Puts `session` where it belongs in the queue; called after whatever changed it.
   mutating func refresh(_ session: SessionID) {
     guard let entry = sessions[session] else { return }
-    queue.place(session, in: entry.work == nil ? nil : entry.lane)
+    queue.place(session, in: entry.work(wholeBytesMax: wholeBytesMax) == nil ? nil : entry.lane)
   }
 
   mutating func startTransfers() {
@@ -31,9 +31,10 @@ extension UploadScheduler {
   }
 
   private mutating func start(_ session: SessionID) {
-    switch sessions[session]?.work {
+    switch sessions[session]?.work(wholeBytesMax: wholeBytesMax) {
     case .announcement: converse(session, .announce(session))
     case .completion: converse(session, .complete(session))
+    case .whole: startRecordings(with: session)
     case .chunk:
       guard let index = sessions[session]?.takeChunk() else { return }
       sessions[session]?.chunksInFlight += 1
@@ -50,16 +51,18 @@ extension UploadScheduler {
     let carried = request == .complete(session) ? sessions[session]?.planner?.chunksWithCompletion ?? 0 : 0
     let id = lease(request, charged: carried * ChunkLayout.chunkBytes)
     sessions[session]?.conversation = id
+    sessions[session]?.isFresh = false
     sessions[session]?.isRenamed = false
     sessions[session]?.isChanged = false
   }
 
   /// What it sends is read now, and everything so far is journaled: a change while it waited for the journal is in it.
   mutating func starts(_ id: TransferID) {
-    guard let session = transfers.first(where: { $0.id == id })?.request.session, sessions[session]?.conversation == id
-    else { return }
-    sessions[session]?.isRenamed = false
-    sessions[session]?.isChanged = false
+    guard let transfer = transfers.first(where: { $0.id == id }) else { return }
+    for session in transfer.request.sessions where sessions[session]?.conversation == id {
+      sessions[session]?.isRenamed = false
+      sessions[session]?.isChanged = false
+    }
   }
 
   /// Starts one request.
@@ -90,6 +93,8 @@ extension UploadScheduler {
     switch transfer.request {
     case .probe: connection.probe = nil
     case .announce(let session), .complete(let session): sessions[session]?.conversation = nil
+    case .recordings(let batch):
+      for session in batch where sessions[session]?.conversation == id { sessions[session]?.conversation = nil }
     case .chunk(let chunk): sessions[chunk.session]?.chunksInFlight -= 1
     case .run(let run):
       sessions[run.session]?.chunksInFlight -= run.chunks.count
@@ -110,7 +115,8 @@ extension UploadScheduler {
     guard let transfer = release(id) else { return }
     limiter.refund(bytes: transfer.charged)
     putBack(transfer)
-    if let session = transfer.request.session { refresh(session) }
+    if case .recordings(let batch) = transfer.request { tryTogetherAgain(batch) }
+    for session in transfer.request.sessions { refresh(session) }
   }
 
   /// Chunks whose attempt failed wait again, unless they changed and are still open.

@@ -38,6 +38,8 @@ public struct UploadScheduler: Sendable {
   var limiter: RateLimiter
   var rounds: Rounds
   var isPausedByUser = false
+  /// The destination has said that it takes no whole recordings; until the uploader's next start.
+  var refusesRecordings = false
   /// The connection is paid by the byte, and it is not to be used then.
   var isOnMeter = false
   /// Last error of sessions that rest; at most `troubledMax`.
@@ -141,6 +143,7 @@ public struct UploadScheduler: Sendable {
     summary.stallTimeout = stallTimeout
     summary.spacing = connection.spacing.room
     for transfer in transfers {
+      if case .recordings(let batch) = transfer.request { summary.sending += batch.map { ChunkID($0, 0) } }
       guard let session = transfer.request.session else { continue }
       summary.sending += transfer.request.chunks.map { ChunkID(session, $0) }
     }

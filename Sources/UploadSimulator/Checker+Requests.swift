@@ -31,20 +31,32 @@ extension Checker {
     futileStarts += 1
     let allowed = 60 + 5 * (now - futileSince).nanoseconds / 1_000_000_000
     if futileStarts > allowed { fail("I5", "\(futileStarts) requests since anything succeeded") }
-    guard let session = transfer.request.session else { return }
+    guard transfer.request != .probe else { return }
     if isAway { fail("I5", "a request while only probes may go") }
     if isBack, active.contains(where: { Int64($0.transfer.id.number) > lastBeforeBack }) {
       fail("I5", "a herd after the destination came back")
     }
     if now < notBefore { fail("I5", "a request before Retry-After was over") }
-    if let failure = failedAt[session], now < failure + policy.retryInitial {
-      fail("I5", "\(session.number) tried again sooner than the shortest delay")
+    for session in transfer.request.sessions {
+      if let failure = failedAt[session], now < failure + policy.retryInitial {
+        fail("I5", "\(session.number) tried again sooner than the shortest delay")
+      }
+      failedAt[session] = nil
     }
-    failedAt[session] = nil
+    if case .recordings(let batch) = transfer.request { checkBatch(batch, among: active) }
     if let limit, limitedBytes > 0 {
       let seconds = (now - limitSince).nanoseconds / 1_000_000_000 + 2
       let allowed = Int(seconds) * limit + (policy.parallel + 1) * runBytes
       if limitedBytes > allowed { fail("I5", "\(limitedBytes) bytes in \(seconds) s at \(limit) bytes a second") }
+    }
+  }
+
+  /// A recording that travels whole travels alone: nothing else of its session is on its way.
+  private mutating func checkBatch(_ batch: [SessionID], among active: [SimulatedWorld.ActiveRequest]) {
+    let sessions = Set(batch)
+    if sessions.count != batch.count || batch.count > UploadScheduler.recordingsMax { fail("I4", "a batch of \(batch)") }
+    for other in active where !sessions.isDisjoint(with: other.transfer.request.sessions) {
+      fail("I4", "\(other.transfer.request) and \(batch) in flight at once")
     }
   }
 
@@ -65,6 +77,9 @@ extension Checker {
     case .runStored(let chunks, _):
       limitedBytes += chunks.reduce(0) { $0 + SimulatedFile.byteCount(of: $1.digest) }
       succeeded(transfer, now)
+    case .recordingsStored(let recordings):
+      limitedBytes += recordings.reduce(0) { $0 + $1.bytes }
+      if !recordings.isEmpty { succeeded(transfer, now) }
     case .announced, .completed, .advanced: succeeded(transfer, now)
     case .reachable:
       if isAway {
@@ -79,7 +94,7 @@ extension Checker {
       isAway = true
       pardon()
     case .unreachable, .unreadable, .notHere, .corrupted: failed(transfer, now)
-    case .incomplete, .superseded, .sessionUnknown, .rolledBack, .rejected, .stale: break
+    case .incomplete, .superseded, .sessionUnknown, .rolledBack, .rejected, .stale, .recordingsUntaken: break
     }
     count(outcome, transfer.request)
   }
@@ -90,6 +105,8 @@ extension Checker {
     case (.chunk, .stored), (.announce, .announced), (.complete, .completed), (.complete, .incomplete), (.probe, .reachable):
       true
     case (.chunk, .superseded(let current)): current <= UploadScheduler.versionMax
+    case (.recordings, .recordingsStored), (.recordings, .recordingsUntaken): true
+    case (_, .recordingsStored), (_, .recordingsUntaken): false
     case (_, .stored), (_, .announced), (_, .completed), (_, .incomplete), (_, .reachable), (_, .superseded): false
     case (.probe, .sessionUnknown), (.probe, .stale): false
     default: true
@@ -199,6 +216,8 @@ extension Checker {
 
   private mutating func failed(_ transfer: Transfer, _ now: Instant) {
     isBack = false
+    // What was sent whole goes the longer way at once.
+    if case .recordings = transfer.request { return }
     guard let session = transfer.request.session else {
       // The network was to blame.
       isAway = true

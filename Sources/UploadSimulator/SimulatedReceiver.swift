@@ -26,6 +26,8 @@ struct SimulatedReceiver {
   }
 
   private(set) var sessions: [SessionID: Session] = [:]
+  /// An older receiver knows no whole recordings.
+  var takesRecordings = true
   /// What was changed since the last sync, to be taken back by a power cut.
   private var unsynced: [Undo] = []
   /// Named in one answer; the real one names 10,000.
@@ -45,6 +47,9 @@ struct SimulatedReceiver {
         sessions[session]?.path = facts.path
       }
       return .announced(facts)
+    case .recordings(let batch):
+      guard takesRecordings else { return .recordingsUntaken }
+      return .recordingsStored(batch.filter { store($0) })
     case .chunk(let chunk, let sent, let bytes):
       guard let held = sessions[chunk.session] else { return .sessionUnknown }
       let old = held.chunks[chunk.index]
@@ -64,6 +69,20 @@ struct SimulatedReceiver {
       sessions[session]?.recording = recording
       return .completed(revision: revision)
     }
+  }
+
+  /// A session of which something is here is refused, unless it is the very same: nobody could tell what is newer.
+  private mutating func store(_ recording: StoredRecording) -> Bool {
+    let held = sessions[recording.session]
+    if let held, !held.chunks.isEmpty || held.recording != nil {
+      return held.path == recording.facts.path && held.recording?.digests == [recording.digest]
+        && held.chunks == [0: Chunk(version: recording.version, digest: recording.digest)]
+    }
+    unsynced.append(.session(recording.session, held))
+    sessions[recording.session] = Session(
+      path: recording.facts.path, chunks: [0: Chunk(version: recording.version, digest: recording.digest)],
+      recording: Recording(size: Int64(recording.bytes), digests: [recording.digest]))
+    return true
   }
 
   /// Everything taken so far survives a power cut; its answers may go.
@@ -99,6 +118,8 @@ enum SimulatedPayload {
   case announce(SessionID, SessionFacts)
   case chunk(ChunkID, SimulatedReceiver.Chunk, bytes: Int)
   case complete(SessionID, SessionFacts, revision: Int64, SimulatedReceiver.Recording)
+  /// Small recordings, as the receiver's receipts name them.
+  case recordings([StoredRecording])
   case probe
   /// A transfer to another kind of destination: it reads what it needs when it needs it.
   case exchange(SimulatedExchange)
@@ -108,7 +129,15 @@ enum SimulatedPayload {
     case .announce(let session, _), .complete(let session, _, _, _): session
     case .chunk(let chunk, _, _): chunk.session
     case .exchange(let exchange): exchange.session
-    case .probe: nil
+    case .recordings, .probe: nil
+    }
+  }
+
+  /// It may arrive, or arrive again, long after later requests: it tells by itself that it is old.
+  var mayArriveLate: Bool {
+    switch self {
+    case .chunk, .recordings: true
+    case .announce, .complete, .exchange, .probe: false
     }
   }
 
@@ -116,6 +145,7 @@ enum SimulatedPayload {
   var bytes: Int {
     switch self {
     case .chunk(_, _, let bytes): bytes
+    case .recordings(let batch): batch.reduce(0) { $0 + $1.bytes }
     case .exchange(let exchange):
       if case .run(let run) = exchange.request { run.chunks.count * ChunkLayout.chunkBytes } else { 0 }
     case .announce, .complete, .probe: 0

@@ -103,8 +103,11 @@ extension SimulatedWorld {
   /// The receiver breaks its promise. Only of sessions that will still be completed: a client does not ask again for what
   /// it was told is whole. And only of bytes that are still here: others would be lost for good, and nobody to blame.
   private func receiverForgets() {
-    let completing = active.compactMap { request in
-      if case .complete(let session) = request.transfer.request { session } else { nil }
+    let completing = active.flatMap { request -> [SessionID] in
+      switch request.transfer.request {
+      case .complete, .recordings: request.transfer.request.sessions
+      case .announce, .chunk, .run, .probe: []
+      }
     }
     let candidates = sessions.filter { session in
       guard let row = journal.rows.sessions[session] else { return false }

@@ -92,26 +92,31 @@ extension SimulatedWorld {
           .reachable, .incomplete(missing: []), .incomplete(missing: [-1, 0, ChunkLayout.indexMax, Int.max]),
           .superseded(current: .first), .announced(SessionFacts(path: [], inode: 0)),
         ]
+      case .recordings:
+        [
+          .reachable, .completed(revision: 0), .incomplete(missing: [0]),
+          .sessionUnknown, .stale, .announced(SessionFacts(path: [], inode: 0)),
+        ]
       case .run, .probe: [.sessionUnknown, .incomplete(missing: [0]), .completed(revision: 0), .stale]
       }
     return generator.element(of: strange) ?? .reachable
   }
 
-  /// A chunk may arrive again long after newer ones: versions sort that out. Announcements and completions have no
+  /// A chunk may arrive again long after newer ones: versions sort that out. A small recording too: its session is known then. Announcements and completions have no
   /// versions; over one connection they arrive in order, so a second copy of them does too.
   private func repeatLater(_ payload: SimulatedPayload) {
-    guard case .chunk = payload else { return }
+    guard payload.mayArriveLate else { return }
     schedule(.arrival(payload, answering: nil, after: .zero), after: generator.span(upTo: .seconds(200)))
   }
 
   func arrive(_ payload: SimulatedPayload, answering id: TransferID?, after delay: Span) {
     if let id, !active.contains(where: { $0.transfer.id == id }) {
       // Given up by the client while it was on its way.
-      guard case .chunk = payload, Bool.random(using: &generator) else { return }
+      guard payload.mayArriveLate, Bool.random(using: &generator) else { return }
     }
-    if id == nil, case .chunk = payload {} else if id == nil, payload.session != nil, !isNewest(payload) { return }
+    if id == nil, payload.mayArriveLate {} else if id == nil, payload.session != nil, !isNewest(payload) { return }
     let isFull = now < receiverFullUntil && payload.bytes > 0
-    let outcome = isFull ? .blocked(.full, "507") : receiver.answer(payload)
+    let outcome = isFull ? .blocked(.full, "507") : receiver.answer(accepted(payload))
     note("  arrived, \(outcome)")
     // What waits together is synced together, and answered then.
     if waitingAnswers.isEmpty { schedule(.receiverSync, after: isHealed ? .zero : .milliseconds(3)) }

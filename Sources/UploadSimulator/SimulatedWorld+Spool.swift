@@ -12,6 +12,9 @@ extension SimulatedWorld {
       return .payload(.announce(session, row.facts))
     case .chunk(let chunk): return loadChunk(chunk)
     case .complete(let session): return loadManifest(session)
+    case .recordings(let batch):
+      let loaded = batch.compactMap(loadWhole)
+      return loaded.isEmpty ? .outcome(.recordingsStored([])) : .payload(.recordings(loaded))
     case .run: preconditionFailure("the simulated receiver takes single chunks")
     }
   }
@@ -29,7 +32,7 @@ extension SimulatedWorld {
       let known = RestoredSession(
         facts: row.facts, pending: [], sealed: sealedRanges(of: row), isAnnounced: row.isAnnounced,
         isFinished: row.isFinished,
-        isSynced: row.isSynced, failure: row.failure, priority: row.priority, isHeld: row.isHeld)
+        isSynced: row.isSynced, failure: row.failure, priority: row.priority, isHeld: row.isHeld, size: row.size)
       return [.introduced(session, known), event]
     }
   }
@@ -52,6 +55,15 @@ extension SimulatedWorld {
       .chunk(
         chunk, SimulatedReceiver.Chunk(version: row.version, digest: digest),
         bytes: row.bytes))
+  }
+
+  private func loadWhole(_ session: SessionID) -> StoredRecording? {
+    guard let row = journal.rows.sessions[session], row.isFinished, let sealed = row.chunks[0], row.chunks.count == 1,
+      case .payload(.chunk(_, let chunk, let bytes)) = loadChunk(ChunkID(session, 0)), Int64(bytes) == row.size,
+      sealed.version == chunk.version
+    else { return nil }
+    return StoredRecording(
+      session: session, facts: row.facts, version: chunk.version, digest: chunk.digest, bytes: bytes, revision: row.revision)
   }
 
   func isUnreadable(_ chunk: ChunkID) -> Bool {
@@ -176,6 +188,7 @@ extension SimulatedWorld {
         session,
         RestoredSession(
           facts: row.facts, pending: pending, sealed: sealedRanges(of: row), isAnnounced: row.isAnnounced, isFinished: isFinished,
-          isSynced: row.isSynced && isFinished, failure: row.failure, priority: row.priority, isHeld: row.isHeld)))
+          isSynced: row.isSynced && isFinished, failure: row.failure, priority: row.priority, isHeld: row.isHeld,
+          size: row.size)))
   }
 }

@@ -20,6 +20,8 @@ final class SimulatedWorld {
   /// Of seeds whose destination takes single chunks.
   var receiver = SimulatedReceiver()
   var destination: SimulatedDestination
+  /// Of a hundred small recordings that arrive whole the receiver refuses so many.
+  private let refusedPercent: Int
   var mail: [UploadEvent] = []
 
   /// Requests on their way, in the order of starting.
@@ -104,8 +106,20 @@ final class SimulatedWorld {
     // By a generator of its own, so that the other seeds stay what they were.
     var rounds = SplitMix64(seed: seed ^ 0x726F_756E_6473)
     if rounds.percent(12) { policy.syncEvery = .seconds(Int64.random(in: 5...120, using: &rounds)) }
+    // The same for small recordings; some seeds have larger ones than the real uploader, so that many travel whole.
+    var wholes = SplitMix64(seed: seed ^ 0x77_686F_6C65_73)
+    let wholeBytesMax = [0, 64 << 10, 64 << 10, ChunkLayout.chunkBytes][Int.random(in: 0..<4, using: &wholes)]
+    if kind == .chunks { policy.wholeBytesMax = wholeBytesMax }
+    receiver.takesRecordings = wholes.percent(85)
+    refusedPercent = wholes.percent(50) ? 0 : 20
     self.policy = policy
     schedule(.action, after: .zero)
+  }
+
+  /// Of a batch, what the receiver takes today: a name it cannot keep, damage on the way.
+  func accepted(_ payload: SimulatedPayload) -> SimulatedPayload {
+    guard case .recordings(let batch) = payload, !isHealed, refusedPercent > 0 else { return payload }
+    return .recordings(batch.filter { _ in !generator.percent(refusedPercent) })
   }
 
   var now: Instant { clock.now }

@@ -26,7 +26,7 @@ struct StoreClient {
       case .announce: return announce()
       case .run(let run): return try self.run(run.chunks)
       case .complete: return try complete()
-      case .chunk, .probe: preconditionFailure("a store takes no single chunks")
+      case .chunk, .recordings, .probe: preconditionFailure("a store takes no single chunks")
       }
     } catch {
       return .end(error.outcome)

@@ -28,7 +28,7 @@ struct TusClient {
       case .announce: return announce()
       case .run(let run): return try self.run(run.chunks)
       case .complete: return try complete()
-      case .chunk, .probe: preconditionFailure("a tus server takes no single chunks")
+      case .chunk, .recordings, .probe: preconditionFailure("a tus server takes no single chunks")
       }
     } catch {
       return .end(error.outcome)

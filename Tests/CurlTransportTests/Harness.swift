@@ -39,6 +39,7 @@ struct Harness {
       case .announce(let announcement): .announce(announcement.session)
       case .chunk(let chunk): .chunk(chunk.chunk)
       case .complete(let manifest): .complete(manifest.session)
+      case .recordings(let batch): .recordings(batch.map(\.announcement.session))
       case .probe: .probe
       }
     transport.start(
@@ -85,6 +86,22 @@ struct Harness {
       digests: (0..<chunks * 32).map { UInt8(truncatingIfNeeded: $0) })
   }
 
+  /// A small recording of its own session.
+  static func whole(_ number: Int64, count: Int = 10, metadata: [String: [UInt8]] = [:]) -> WholeRecording {
+    let session = SessionID(number: number)
+    let chunk = chunk(Int(number), count: count)
+    return WholeRecording(
+      announcement: SessionAnnouncement(
+        session: session, facts: SessionFacts(path: Array("day/take \(number)".utf8), inode: 7), metadata: metadata),
+      version: chunk.version, digest: chunk.digest, bytes: chunk.bytes, revision: 5)
+  }
+
+  static func stored(_ recording: WholeRecording) -> StoredRecording {
+    StoredRecording(
+      session: recording.announcement.session, facts: recording.announcement.facts, version: recording.version,
+      digest: recording.digest, bytes: recording.bytes.count, revision: recording.revision)
+  }
+
   static func stored(_ chunk: ChunkPayload) -> TransferOutcome {
     .stored(chunk.version, chunk.digest, bytes: chunk.bytes.count)
   }
@@ -101,7 +118,7 @@ extension TransferOutcome {
       .rejected(let words), .corrupted(let words), .unreadable(let words), .notHere(let words):
       words
     case .stored, .runStored, .advanced, .rolledBack, .announced, .completed, .incomplete, .superseded, .sessionUnknown,
-      .reachable, .stale:
+      .reachable, .stale, .recordingsStored, .recordingsUntaken:
       ""
     }
   }

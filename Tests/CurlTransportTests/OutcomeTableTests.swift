@@ -46,6 +46,33 @@ struct SuccessTests {
     }
   }
 
+  @Test("of small recordings those are stored whose receipt is for the very bytes that were sent")
+  func recordings() {
+    let sent = (1...5).map { Harness.whole(Int64($0)) }
+    func entry(_ recording: WholeRecording, size: Int = 10, version: Int = 3, digest: String? = nil) -> String {
+      """
+      {"session_id":"\(recording.announcement.session)","chunk_version":\(version),"size":\(size),
+      "sha256":"\(digest ?? recording.digest.description)","chain":"","recording":"x"}
+      """
+    }
+    let refusal = #"{"session_id":"\#(sent[4].announcement.session)","error":"known_session","message":"it is here"}"#
+    let other = sent[0].digest.description
+    let text =
+      #"{"recordings":["#
+      + [entry(sent[0]), entry(sent[1], size: 9), entry(sent[2], version: 4), entry(sent[3], digest: other), refusal]
+      .joined(separator: ",") + "]}"
+
+    #expect(outcome(200, text, .recordings(sent)) == .recordingsStored([Harness.stored(sent[0])]))
+    #expect(outcome(200, #"{"session_id":"x"}"#, .recordings(sent)).isCorrupted)
+    #expect(isBlocked(outcome(200, "<html>", .recordings(sent)), .configuration))
+  }
+
+  @Test("where whole recordings are not taken, they go chunk by chunk", arguments: [404, 405, 413, 501])
+  func untaken(status: Int) {
+    #expect(outcome(status, "", .recordings([Harness.whole(1)])) == .recordingsUntaken)
+    #expect(outcome(status, #"{"error":"not_found","message":"x"}"#, .recordings([Harness.whole(1)])) == .recordingsUntaken)
+  }
+
   @Test("an announced session is known under the path that was announced")
   func announced() {
     let text = #"{"session_id":"sess_0000000000001234","chunks":[]}"#

@@ -56,6 +56,31 @@ struct RequestTests {
     #expect(request.stallTimeout == .seconds(300))
   }
 
+  @Test("small recordings travel behind one line that says what each is")
+  func recordings() throws {
+    let batch = [Harness.whole(1, count: 3, metadata: ["take": Array("1".utf8)]), Harness.whole(2, count: 5)]
+    let request = try requests().request(for: .recordings(batch), bytesPerSecondMax: nil)
+    let body = try #require(request.body)
+    var bytes = [UInt8](repeating: 0, count: body.count)
+    let copied = bytes.withUnsafeMutableBytes { body.copy(from: 0, into: $0) }
+
+    #expect(copied == body.count)
+    #expect(request.method == .post)
+    #expect(request.url == "http://there/upload/recordings")
+    let end = try #require(bytes.firstIndex(of: UInt8(ascii: "\n")))
+    #expect(Array(bytes[(end + 1)...]) == batch[0].bytes + batch[1].bytes)
+    let head = try #require(try JSONSerialization.jsonObject(with: Data(bytes[..<end])) as? [String: Any])
+    #expect(head["device"] as? String == "camera")
+    #expect(head["writer"] as? String == "writer-1")
+    let entries = try #require(head["recordings"] as? [[String: Any]])
+    #expect(entries.map { $0["session_id"] as? String } == batch.map(\.announcement.session.description))
+    #expect(entries.map { $0["bytes"] as? Int } == [3, 5])
+    #expect(entries[0]["path"] as? String == "day/take 1")
+    #expect(entries[0]["metadata"] as? [String: String] == ["take": "1"])
+    #expect(entries[1]["chunk_version"] as? Int == 3)
+    #expect(entries[1]["sha256"] as? String == batch[1].digest.description)
+  }
+
   @Test("without a token no Authorization is sent")
   func noToken() throws {
     let request = try requests(token: nil).request(for: .probe, bytesPerSecondMax: nil)

@@ -45,6 +45,84 @@ struct RecordingTests {
     }
   }
 
+  @Test("a small new recording is sealed when it has settled, in one turn with its end")
+  func smallClosing() throws {
+    let harness = try SpoolHarness(wholeBytesMax: 64 << 10)
+    defer { harness.remove() }
+    let take = try harness.create("take")
+    try harness.write(take, 0, [1, 2, 3])
+    take.closed(forWriting: true)
+    #expect(sealed(try harness.record()) == [])
+    // A writer that comes back has not changed anything that was told.
+    try take.opened(forWriting: true)
+    try harness.write(take, 3, [4])
+    take.closed(forWriting: true)
+    #expect(sealed(try harness.record()) == [])
+
+    harness.clock.pass(.seconds(1))
+    let last = try harness.record()
+    #expect(last == [.sealed(ChunkID(take.session, 0), .first, bytes: 4), .finished(take.session, size: 4)])
+    #expect(harness.drain().isEmpty)
+  }
+
+  @Test("a small recording that was sealed before, or is not small, is sealed when it is closed")
+  func otherClosings() throws {
+    let harness = try SpoolHarness(wholeBytesMax: 64 << 10)
+    defer { harness.remove() }
+    let long = try harness.create("long")
+    try harness.write(long, 0, [UInt8](repeating: 1, count: (64 << 10) + 1))
+    long.closed(forWriting: true)
+    #expect(sealed(try harness.record()) == [0])
+
+    let slow = try harness.create("slow")
+    try harness.write(slow, 0, [1])
+    harness.clock.pass(.seconds(60))
+    #expect(sealed(try harness.record()) == [0])
+    try harness.write(slow, 1, [2])
+    slow.closed(forWriting: true)
+    #expect(sealed(try harness.record()) == [0])
+  }
+
+  @Test("small recordings are read with all that is told of them, and what cannot be read now is left out")
+  func wholes() throws {
+    let harness = try SpoolHarness(wholeBytesMax: 64 << 10)
+    defer { harness.remove() }
+    var source = SpoolSource(spool: harness.spool)
+    let takes = try (0..<4).map { try harness.create("take \($0)") }
+    for (number, take) in takes.enumerated() {
+      try harness.write(take, 0, [UInt8](repeating: UInt8(number), count: 10 + number))
+      take.closed(forWriting: true)
+    }
+    for (number, note) in [(0, "loud"), (2, String(repeating: "a", count: 500))] {
+      try Backing.setAttribute(
+        Array("user.note".utf8), Array(note.utf8), flags: 0, of: Array(harness.path("take \(number)").utf8))
+    }
+    harness.clock.pass(.seconds(1))
+    try harness.record()
+    // Open again, and being changed.
+    try takes[1].opened(forWriting: true)
+    try harness.write(takes[1], 0, [9])
+    try harness.record()
+    defer { takes[1].closed(forWriting: true) }
+
+    let loaded = source.load(.recordings(takes.map(\.session)))
+
+    guard case .payload(.recordings(let batch)) = loaded else {
+      Issue.record("nothing was read: \(loaded)")
+      return
+    }
+    #expect(batch.map(\.announcement.session) == [takes[0].session, takes[3].session])
+    #expect(batch[0].announcement.metadata == ["note": Array("loud".utf8)])
+    #expect(batch[0].announcement.facts == SessionFacts(path: Array("take 0".utf8), inode: takes[0].inode))
+    #expect(batch[0].bytes == [UInt8](repeating: 0, count: 10))
+    #expect(batch[1].bytes == [UInt8](repeating: 3, count: 13))
+    #expect(batch[1].version == .first)
+    guard case .outcome(.recordingsStored([])) = source.load(.recordings([takes[1].session])) else {
+      Issue.record("an open recording was read")
+      return
+    }
+  }
+
   @Test("a writer that comes back within the settle time keeps it unfinished")
   func comingBack() throws {
     try withHarness { harness in

@@ -26,6 +26,7 @@ final class SpoolHarness {
   private let controls = Mailbox<UploadEvent>()
   private let fetchChunk: @Sendable (ChunkID) throws -> [UInt8]
   private let further: Int
+  private let wholeBytesMax: Int
   /// Of further destinations.
   private(set) var feeds: [CopyFeed]
 
@@ -33,19 +34,21 @@ final class SpoolHarness {
   ///   - further: destinations beside the first.
   ///   - fetchChunk: the destination, for chunks that are only there.
   init(
-    further: Int = 0, fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing }
+    further: Int = 0, wholeBytesMax: Int = 0,
+    fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8] = { _ in throw SpoolError.missing }
   ) throws {
+    self.wholeBytesMax = wholeBytesMax
     self.fetchChunk = fetchChunk
     self.further = further
     var template = Array((NSTemporaryDirectory() + "/reelfs-spool-XXXXXX").utf8CString)
     guard mkdtemp(&template) != nil else { throw HarnessFailure(words: "no temporary folder") }
     folder = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     for name in ["recordings", "orphans"] { mkdir(folder + "/" + name, 0o755) }
-    (spool, inbox, feeds) = try Self.begin(folder, clock, controls, further, fetchChunk)
+    (spool, inbox, feeds) = try Self.begin(folder, clock, controls, further, wholeBytesMax, fetchChunk)
   }
 
   private static func begin(
-    _ folder: String, _ clock: StandingClock, _ controls: Mailbox<UploadEvent>, _ further: Int,
+    _ folder: String, _ clock: StandingClock, _ controls: Mailbox<UploadEvent>, _ further: Int, _ wholeBytesMax: Int,
     _ fetchChunk: @escaping @Sendable (ChunkID) throws -> [UInt8]
   ) throws -> (Spool, SpoolInbox, [CopyFeed]) {
     let journal = try Journal(path: folder + "/journal.sqlite")
@@ -54,8 +57,8 @@ final class SpoolHarness {
     }
     let tree = try SpoolTree(recordings: FilePath(folder + "/recordings"), orphans: FilePath(folder + "/orphans"))
     let spool = Spool(
-      tree: tree, journal: journal, clock: clock, sealPolicy: SealPolicy(), settleTime: .seconds(1), feeds: feeds,
-      fetchChunk: fetchChunk, wake: {})
+      tree: tree, journal: journal, clock: clock, sealPolicy: SealPolicy(), settleTime: .seconds(1),
+      wholeBytesMax: wholeBytesMax, feeds: feeds, fetchChunk: fetchChunk, wake: {})
     return (spool, SpoolInbox(spool: spool, controls: controls, restored: []), feeds)
   }
 
@@ -64,7 +67,7 @@ final class SpoolHarness {
   func reopen(losingJournal: Bool = false) throws -> (report: Recovery.Report, events: [UploadEvent]) {
     spool.journal.close()
     for suffix in losingJournal ? ["", "-wal", "-shm"] : [] { unlink(folder + "/journal.sqlite" + suffix) }
-    (spool, inbox, feeds) = try Self.begin(folder, clock, controls, further, fetchChunk)
+    (spool, inbox, feeds) = try Self.begin(folder, clock, controls, further, wholeBytesMax, fetchChunk)
     var recovery = Recovery(spool: spool)
     let restored = try recovery.run()
     inbox = SpoolInbox(spool: spool, controls: controls, restored: restored)

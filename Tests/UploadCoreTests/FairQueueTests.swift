@@ -55,6 +55,22 @@ struct FairQueueTests {
     #expect(order == [2, 1, 2, 1])
   }
 
+  @Test("who goes along with another waits no longer, and others of the lane go before it comes again")
+  func goingAlong() {
+    var queue = FairQueue()
+    for number in Int64(1)...4 { queue.place(session(number), in: 2) }
+    #expect(queue.nextAlong() == nil)
+    #expect(queue.next() == session(1))
+    queue.place(session(1), in: nil)
+
+    #expect(queue.nextAlong() == session(2))
+    queue.takeAlong(session(2))
+    #expect(queue.nextAlong() == session(3))
+    queue.place(session(2), in: 2)
+
+    #expect((0..<3).map { _ in queue.next() } == [session(3), session(4), session(2)])
+  }
+
   @Test("does what a walk through all sessions would", arguments: 0..<20)
   func onlyWaitingSessionsAreServed(seed: UInt64) {
     var generator = SplitMix64(seed: seed)
@@ -78,6 +94,11 @@ struct FairQueueTests {
         let next = queue.next()
         #expect((next == nil) == waiting.isEmpty)
         if let next { #expect(waiting[next.number] != nil) }
+        // Somebody of the same lane may go along, and waits no longer.
+        guard let next, let along = queue.nextAlong(), Bool.random(using: &generator) else { break }
+        #expect(waiting[along.number] == waiting[next.number])
+        queue.takeAlong(along)
+        waiting[along.number] = nil
       }
       #expect(queue.isEmpty == waiting.isEmpty)
     }

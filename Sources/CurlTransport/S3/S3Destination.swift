@@ -144,6 +144,7 @@ package struct S3Destination: ConversingDestination {
       case .announce: return work.announce()
       case .run(let run): return try work.run(run.chunks)
       case .complete: return try work.complete()
+      case .recordings: return .end(.recordingsUntaken)
       case .chunk, .probe: return .end(.unreadable("an S3 store takes no single chunks"))
       }
     } catch {

@@ -51,6 +51,7 @@ package struct TusDestination: ConversingDestination {
       case .announce: return work.announce()
       case .run(let run): return try work.run(run.chunks)
       case .complete: return try work.complete()
+      case .recordings: return .end(.recordingsUntaken)
       case .chunk, .probe: return .end(.unreadable("a tus server takes no single chunks"))
       }
     } catch {

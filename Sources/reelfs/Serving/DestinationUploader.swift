@@ -38,6 +38,7 @@ final class DestinationUploader: Sendable {
     self.route = route
     var policy = policy
     policy.geometry = route.geometry
+    policy.wholeBytesMax = route.wholeBytesMax
     self.policy = policy
   }
 

@@ -64,6 +64,12 @@ enum Route: Sendable {
     }
   }
 
+  /// Small recordings that travel whole: where requests cost more than bytes do, and not compressed.
+  var wholeBytesMax: Int {
+    guard case .receiver(let destination) = self, destination.compresses == .none else { return 0 }
+    return 64 << 10
+  }
+
   /// A tus server need not give back what it was sent, an S3 store does once the object is put together.
   var evictionRule: EvictionRule {
     switch self {

@@ -62,7 +62,8 @@ final class Uploader: Sendable {
     let spool = Spool(
       tree: try SpoolTree(recordings: state.recordings, orphans: state.orphans),
       journal: journal, clock: SystemClock(), sealPolicy: seal,
-      settleTime: configuration.settle, quota: quota, plansRuns: first.policy.geometry != .chunks, feeds: feeds,
+      settleTime: configuration.settle, quota: quota, plansRuns: first.policy.geometry != .chunks,
+      wholeBytesMax: destinations.map(\.policy.wholeBytesMax).max() ?? 0, feeds: feeds,
       isStoring: { StatusBoard.areStoring(destinations.map(\.board)) },
       needsRoom: {
         // What is stored can be given up: the round that would do so is held now.

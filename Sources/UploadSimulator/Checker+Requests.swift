@@ -43,7 +43,7 @@ extension Checker {
       }
       failedAt[session] = nil
     }
-    if case .recordings(let batch) = transfer.request { checkBatch(batch, among: active) }
+    checkBatches(transfer.request, among: active)
     if let limit, limitedBytes > 0 {
       let seconds = (now - limitSince).nanoseconds / 1_000_000_000 + 2
       let allowed = Int(seconds) * limit + (policy.parallel + 1) * runBytes
@@ -51,14 +51,18 @@ extension Checker {
     }
   }
 
-  /// A recording that travels whole travels alone: nothing else of its session is on its way.
-  private mutating func checkBatch(_ batch: [SessionID], among active: [SimulatedWorld.ActiveRequest]) {
-    let sessions = Set(batch)
-    if sessions.count != batch.count || batch.count > UploadScheduler.recordingsMax { fail("I4", "a batch of \(batch)") }
-    for other in active where !sessions.isDisjoint(with: other.transfer.request.sessions) {
-      fail("I4", "\(other.transfer.request) and \(batch) in flight at once")
+  /// A recording that travels whole travels alone: nothing else of its session is on its way, whichever began first.
+  private mutating func checkBatches(_ request: UploadRequest, among active: [SimulatedWorld.ActiveRequest]) {
+    let sessions = Set(request.sessions)
+    if sessions.count != request.sessions.count || sessions.count > UploadScheduler.recordingsMax {
+      fail("I4", "a batch of \(request.sessions)")
+    }
+    for other in active.map(\.transfer.request) where Self.isBatch(request) || Self.isBatch(other) {
+      if !sessions.isDisjoint(with: other.sessions) { fail("I4", "\(other) and \(request) in flight at once") }
     }
   }
+
+  private static func isBatch(_ request: UploadRequest) -> Bool { if case .recordings = request { true } else { false } }
 
   /// No chunk travels twice at once, and what is appended goes one after the other.
   private mutating func checkRun(_ run: ChunkRun, among active: [SimulatedWorld.ActiveRequest]) {

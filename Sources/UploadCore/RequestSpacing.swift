@@ -9,8 +9,8 @@
 /// - Room that `--parallel` requests side by side have anyway is none.
 ///
 /// Each start is moved by up to half of the room, by chance: machines that were refused together do not come back together. A
-/// machine alone that is told once to slow down goes on at half its speed, and is back at all of it within a dozen requests. Constant
-/// memory, constant time for each event.
+/// machine alone that is told once to slow down goes on at half its speed, and is soon back at all of it. Constant memory,
+/// constant time for each event.
 struct RequestSpacing: Sendable {
   /// Less is a round trip, and not worth waiting for.
   static let least = Span.milliseconds(20)

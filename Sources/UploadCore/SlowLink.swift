@@ -4,11 +4,11 @@ import UploadProtocol
 ///
 /// A link is slow when a transfer takes 4 s or more for each mebibyte. There more transfers at once make each of them take
 /// longer, and more is lost when the link breaks; but where each connection is slow by itself, they bring more bytes. So it is
-/// measured, at 1, 2, 4, 8 … transfers up to `--parallel`: the bytes a second that are stored while as many are under way as may
-/// be. From the level in use the next one is tried: a higher one is kept when it brings a tenth more, a lower one when it brings
-/// no twentieth less. One that is not kept is followed by a rest of five minutes, or twenty times what the trial took, and then by a trial in
-/// the other direction: at most a twentieth of the time is spent on a level that brings less. A link that was slow and then carries 512 KiB/s in one
-/// transfer is slow no more.
+/// measured, at 1, 2, 4, 8 … transfers up to `--parallel`: the bytes a second that are stored while as many are under way as
+/// may be. From the level in use the next one is tried: a higher one is kept when it brings a tenth more, a lower one when it
+/// brings no twentieth less. One that is not kept is followed by a rest of five minutes, or twenty times what the trial took,
+/// and then by a trial in the other direction: at most a twentieth of the time is spent on a level that brings less. A link
+/// that was slow and then carries 512 KiB/s in one transfer is slow no more.
 struct SlowLink: Sendable {
   /// One transfer that was stored.
   struct Receipt: Sendable {

@@ -23,7 +23,7 @@ struct TransferWindow: Sendable {
   mutating func succeeded(most parallel: Int) {
     let limit = min(parallel, slowLink?.limit ?? parallel)
     if size < threshold {
-      size = min(size <= Int.max / 2 ? size * 2 : size, threshold)
+      size = min(size * 2, threshold)
     } else {
       successes += 1
       if successes >= size { (size, successes) = (size + 1, 0) }

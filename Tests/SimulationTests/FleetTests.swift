@@ -25,7 +25,7 @@ struct FleetTests {
     #expect(report.drained.isFinite && report.everybodyServed.isFinite, "\(report)")
   }
 
-  @Test("of a fleet that a receiver sheds, at most a tenth of the requests are in vain, and nobody waits for the last of the backlog much longer")
+  @Test("a receiver that refuses what it cannot hold is asked in vain once in ten requests at most")
   func shedding() {
     var setup = Fleet.Setup()
     setup.clients = 2_000
@@ -38,7 +38,7 @@ struct FleetTests {
     #expect(report.everybodyServed <= 150 && report.fairness >= 0.75, "\(report)")
   }
 
-  @Test("after a short outage of a small fleet too, hardly more than a tenth")
+  @Test("a small fleet after a short outage asks hardly more often in vain")
   func sheddingBriefly() {
     let report = Fleet.run(setup)
 

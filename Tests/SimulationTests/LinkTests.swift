@@ -32,7 +32,9 @@ struct LinkTests {
     #expect(report.share >= 0.6, "\(report)")
   }
 
-  @Test("where each connection is slow by itself, there are as many as may be: nine tenths of what they carry", arguments: [4, 16])
+  @Test(
+    "where each connection is slow by itself, there are as many as may be: nine tenths of what they carry",
+    arguments: [4, 16])
   func slowConnections(parallel: Int) {
     let report = run {
       $0.bytesPerSecond = 10_000_000

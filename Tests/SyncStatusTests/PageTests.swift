@@ -162,8 +162,11 @@ struct PageTests {
     counters.attempts = ["stored": 4, "session_unknown": 0]
     var histograms = MetricsPage.Histograms()
     histograms.writes = MetricsPage.Histogram(bounds: [0.001, 2.5], counts: [3, 2, 1], sumSeconds: 4.25)
-    let text = MetricsPage.text(
-      overall([recording("evil\"} 1\n")], .offline("down")), counters, MetricsPage.Machine(), histograms)
+    var whole = overall([recording("evil\"} 1\n")], .offline("down"))
+    whole.window = 3
+    whole.stallTimeout = 15
+    whole.spacing = 0.25
+    let text = MetricsPage.text(whole, counters, MetricsPage.Machine(), histograms)
     var known: Set<String> = []
     for line in text.split(separator: "\n") {
       if line.hasPrefix("# ") {
@@ -176,6 +179,9 @@ struct PageTests {
       #expect(match.1.hasPrefix("reelfs_"))
     }
     #expect(text.contains("\nreelfs_uploaded_chunks_total 9\n"))
+    #expect(text.contains("\nreelfs_transfers_window 3\n"))
+    #expect(text.contains("\nreelfs_stall_timeout_seconds 15\n"))
+    #expect(text.contains("\nreelfs_request_spacing_seconds 0.25\n"))
     #expect(text.contains("\nreelfs_connection{state=\"offline\"} 1\n"))
     #expect(text.contains("\nreelfs_upload_attempts_total{outcome=\"stored\"} 4\n"))
     #expect(

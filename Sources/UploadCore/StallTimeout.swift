@@ -28,13 +28,13 @@ struct StallTimeout: Sendable {
   private struct Window {
     var longest = Span.zero
     var answers = 0
+    /// Given up, and not stored since.
+    var givenUp: Set<ChunkID> = []
   }
 
   private var current = Window()
   private var previous = Window()
   private var since: Instant?
-  /// Given up in the current window, and not stored since.
-  private var givenUp: Set<ChunkID> = []
 
   /// Forgets what is too old. Before everything else of a turn.
   mutating func roll(to now: Instant) {
@@ -43,7 +43,6 @@ struct StallTimeout: Sendable {
     guard age >= Self.windowLength else { return }
     previous = age >= Self.windowLength + Self.windowLength ? Window() : current
     current = Window()
-    givenUp = []
     self.since = now
   }
 
@@ -52,24 +51,33 @@ struct StallTimeout: Sendable {
 
   mutating func stored(_ chunks: Range<Int>, of session: SessionID) {
     current.answers += 1
-    guard !givenUp.isEmpty else { return }
-    for index in chunks { givenUp.remove(ChunkID(session, index)) }
+    guard givenUpCount > 0 else { return }
+    for chunk in chunks.map({ ChunkID(session, $0) }) {
+      current.givenUp.remove(chunk)
+      previous.givenUp.remove(chunk)
+    }
   }
 
   mutating func gaveUp(_ chunks: Range<Int>, of session: SessionID) {
-    guard givenUp.count < Self.givenUpMax else { return }
-    for index in chunks { givenUp.insert(ChunkID(session, index)) }
+    guard givenUpCount < Self.givenUpMax else { return }
+    for index in chunks { current.givenUp.insert(ChunkID(session, index)) }
   }
 
   func wasGivenUp(_ chunks: Range<Int>, of session: SessionID) -> Bool {
-    !givenUp.isEmpty && chunks.contains { givenUp.contains(ChunkID(session, $0)) }
+    guard givenUpCount > 0 else { return false }
+    return chunks.contains { index in
+      let chunk = ChunkID(session, index)
+      return current.givenUp.contains(chunk) || previous.givenUp.contains(chunk)
+    }
   }
+
+  private var givenUpCount: Int { current.givenUp.count + previous.givenUp.count }
 
   /// - Parameters:
   ///   - most: `--upload-timeout`.
   ///   - bytesPerSecond: the limit in force, at which a transfer pauses between writes.
   func timeout(most: Span, bytesPerSecond: Int?) -> Span {
-    guard current.answers + previous.answers >= Self.answersMin, givenUp.count < Self.givenUpMax else { return most }
+    guard current.answers + previous.answers >= Self.answersMin, givenUpCount < Self.givenUpMax else { return most }
     let longest = min(max(current.longest, previous.longest), most)
     let pause = bytesPerSecond.map { Int64(Self.limitedBytes) * 1_000_000_000 / Int64($0) } ?? 0
     return min(most, Span(nanoseconds: max(Self.least.nanoseconds, 4 * longest.nanoseconds) + pause))

@@ -66,7 +66,7 @@ MUTATIONS = [
     ("a chunk that was given up early is given up as early again", "UploadCore/UploadScheduler+Starting.swift",
      "      transfer.wasGivenUp = silences.wasGivenUp(request.chunks, of: session)\n", ""),
     ("whoever was given up is forgotten when another chunk is stored", "UploadCore/StallTimeout.swift",
-     "    for index in chunks { givenUp.remove(ChunkID(session, index)) }\n", "    givenUp = []\n"),
+     "      current.givenUp.remove(chunk)\n", "      current.givenUp = []\n"),
     ("a changed chunk is sent twice at once", "UploadCore/UploadScheduler+Spool.swift",
      "sealed(chunk.index, isOnItsWay: place != nil)", "sealed(chunk.index, isOnItsWay: false)"),
     ("complete without checking what changed", "UploadCore/UploadScheduler+Outcomes.swift",

@@ -36,6 +36,8 @@ struct SimulationTests {
       8_179, 13_253,
       // An append that went half way before a power cut, and on with other bytes after it.
       31_851,
+      // A chunk that was given up, and forgotten a moment later because ten minutes were full.
+      23_396,
     ] as [UInt64])
   func regression(seed: UInt64) {
     #expect(Simulation.run(seed: seed).violation == nil)

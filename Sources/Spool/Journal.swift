@@ -45,6 +45,8 @@ public final class Journal: Sendable {
     configuration.busyMode = .timeout(5)
     configuration.prepareDatabase { db in
       try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -1024")
+      // A log that grew while somebody read is cut when it begins anew; else every turn would find it large for ever.
+      try db.execute(sql: "PRAGMA journal_size_limit = \(Self.logBytesMax)")
     }
     do {
       let pool = try DatabasePool(path: path, configuration: configuration)
@@ -120,11 +122,13 @@ public final class Journal: Sendable {
     do { return try pool.read(body) } catch { throw Self.translated(error) }
   }
 
+  private static let logBytesMax = 16 << 20
+
   /// Copies the WAL into the database when it has grown past 4,096 pages (16 MiB). Called on the uploader thread between
   /// turns, so that no kernel thread ever pays for a checkpoint.
   public func checkpointIfLarge() {
     let walBytes = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int) ?? 0
-    guard walBytes > 16 << 20 else { return }
+    guard walBytes > Self.logBytesMax else { return }
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.passive) }
   }
 

@@ -76,7 +76,7 @@ struct TransferTests {
     #expect(try harness.outcome(of: .chunk(chunk), id: 2) == Harness.stored(chunk))
 
     let bodies = server.requests.map(\.body)
-    #expect(bodies.count == 3)
+    try #require(bodies.count == 3)
     #expect(bodies[1] == Array(chunk.bytes[..<300_000]))
     #expect(bodies[2] == chunk.bytes)
     #expect(server.connectionCount == 2)

@@ -15,8 +15,11 @@ struct SmallRecordingTests {
   func fewRequests() async throws {
     try await withMount { world in
       let names = (0..<300).map { Path("small \($0)") }
+      // None of them travels before all is said of it.
+      #expect(try world.reelfs("pause", world.mountpoint).code == 0)
       for (number, name) in names.enumerated() { try Files.write(world.path(name), noise(16 << 10, seed: UInt64(number))) }
       try world.shell("setfattr -n user.note -v loud \"$MNT/small 7\"")
+      #expect(try world.reelfs("resume", world.mountpoint).code == 0)
       try world.wait(for: "synced", of: "")
 
       #expect(try requests(world) < 100)

@@ -76,6 +76,25 @@ struct JournalTests {
     }
   }
 
+  @Test("a log that has grown large is written into the database, and is small again")
+  func largeLog() throws {
+    let harness = try SpoolHarness()
+    defer { harness.remove() }
+    let journal = harness.spool.journal
+    func logBytes() throws -> Int {
+      try FileManager.default.attributesOfItem(atPath: harness.folder + "/journal.sqlite-wal")[.size] as? Int ?? 0
+    }
+    var number: Int64 = 0
+    while try logBytes() <= 17 << 20 {
+      number += 1
+      let path = Array("take \(number)".utf8)
+      try journal.record([.registered(SessionID(number: number), SessionFacts(path: path, inode: UInt64(number)))])
+    }
+    journal.checkpointIfLarge()
+    try journal.record([.registered(SessionID(number: 1), Self.facts)])
+    #expect(try logBytes() <= 16 << 20)
+  }
+
   @Test("every fact may be recorded twice")
   func idempotence() throws {
     try withJournal { journal in

@@ -14,10 +14,12 @@ final class Catalog: Sendable {
       // The listing, the report of a session and a download's look-up at once; more would only wait for the disk.
       configuration.maximumReaderCount = 4
       configuration.prepareDatabase { db in
-        // FULL: a receipt must survive a power cut, not only a crash.
-        try db.execute(sql: "PRAGMA synchronous = FULL; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY")
+        try db.execute(sql: "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY")
       }
       pool = try DatabasePool(path: path, configuration: configuration)
+      // A receipt must survive a power cut, not only a crash. Here, because GRDB sets NORMAL when the pool is opened, after the
+      // configuration has prepared the connection.
+      try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
       let migrator = CatalogSchema.migrator
       let state = try pool.read { db in
         (isNewer: try migrator.hasBeenSuperseded(db), check: try String.fetchOne(db, sql: "PRAGMA quick_check(1)"))

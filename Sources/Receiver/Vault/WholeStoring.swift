@@ -157,7 +157,10 @@ extension VaultWriter {
     var failed: [(Fresh, ReceiverError?)] = []
     for recording in fresh {
       do throws(IOFailure) {
-        named.append((recording, try giveNames(recording.state, recording.upload.path, .together)))
+        let link = try giveNames(recording.state, recording.upload.path, .together)
+        // Before the sync that all share, so that a power cut does not bring it back.
+        try recording.state.folder().removeTree(DataFolder.tempName)
+        named.append((recording, link))
       } catch {
         logger.error("publishing failed", metadata: ["session": "\(recording.upload.session)", "reason": "\(error)"])
         failed.append((recording, ReceiverError(error)))

@@ -150,7 +150,7 @@ struct AlarmTests {
       try eventually("it is stalled") { world.attribute("stalled_seconds", of: "take.wav") != nil }
       func stalls() throws -> Int { try world.events().count { $0.type == "RECORDING_STALLED" } }
       try eventually("it is told") { try stalls() == 1 }
-      #expect(world.mount?.said.contains("take.wav: open, but nothing was written for") == true)
+      try eventually("it is said") { world.mount?.said.contains("take.wav: open, but nothing was written for") == true }
 
       try world.shell("echo > $DIR/pipe")
       try eventually("it moves") { world.attribute("stalled_seconds", of: "take.wav") == nil }

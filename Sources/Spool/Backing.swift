@@ -279,8 +279,9 @@ public enum Backing {
     try call("removexattr") { withAbsolute(path) { path in with(name) { lremovexattr(path, $0) } } }
   }
 
-  static func setAttribute(_ name: String, _ value: String, of file: FileDescriptor) throws(SpoolError) {
-    try call("setxattr") { fsetxattr(file.rawValue, name, value, value.utf8.count, 0) }
+  /// - Parameter flags: as of setxattr(2).
+  static func setAttribute(_ name: String, _ value: String, flags: Int32 = 0, of file: FileDescriptor) throws(SpoolError) {
+    try call("setxattr") { fsetxattr(file.rawValue, name, value, value.utf8.count, flags) }
   }
 
   /// nil when the file has no such attribute, or its file system has none at all.

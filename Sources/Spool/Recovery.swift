@@ -107,8 +107,12 @@ public struct Recovery {
   private mutating func reconcile(_ backing: BackingStatus, _ path: [UInt8]) {
     let inode = backing.inode
     report.recordings += 1
+    guard let session = spool.session(at: path) else {
+      report.unknown += 1
+      return reseal(inode)
+    }
     // A second file with the same session is a copy made in the spool itself: a recording of its own.
-    guard let session = spool.session(at: path), seen.insert(session).inserted else {
+    guard seen.insert(session).inserted else {
       report.unknown += 1
       forgetSession(path)
       return reseal(inode)

@@ -113,19 +113,23 @@ public final class Spool: Sendable {
   public func recording(_ inode: UInt64) throws(SpoolError) -> Recording {
     if let known = table.withLock({ $0.recordings[inode] }) { return known }
     let (descriptor, path) = try openBacking(inode)
-    if let text = Backing.attribute(Backing.sessionAttribute, of: descriptor), let session = SessionID(text: text) {
-      let isNamed = !tree.isOrphan(inode)
-      // So young that the previous worker died before the journal heard of it.
-      if isNamed, isUnknown(session) {
-        post(.event(.registered(session, SessionFacts(path: path, inode: inode))))
-      }
-      let recording = insert(
-        Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, isNamed: isNamed, spool: self))
-      // Whoever only reads a chunk of it never closes it.
-      keepIdle(inode)
-      return recording
+    guard let session = Self.session(of: descriptor) else {
+      return try adopt(descriptor, inode: inode, path: path, isNew: false)
     }
-    return try adopt(descriptor, inode: inode, path: path, isNew: false)
+    let isNamed = !tree.isOrphan(inode)
+    // So young that the previous worker died before the journal heard of it.
+    if isNamed, isUnknown(session) {
+      post(.event(.registered(session, SessionFacts(path: path, inode: inode))))
+    }
+    let recording = insert(
+      Recording(inode: inode, session: session, descriptor: descriptor, isNew: false, isNamed: isNamed, spool: self))
+    // Whoever only reads a chunk of it never closes it.
+    keepIdle(inode)
+    return recording
+  }
+
+  private static func session(of file: FileDescriptor) -> SessionID? {
+    Backing.attribute(Backing.sessionAttribute, of: file).flatMap { SessionID(text: $0) }
   }
 
   /// The journal can be read and has no such session.
@@ -156,14 +160,22 @@ public final class Spool: Sendable {
     table.withLock { table in table.bySession[session].flatMap { table.recordings[$0] } }
   }
 
-  /// Gives a session to a backing file that has none: one just created (`isNew`), or one found.
+  /// Gives a session to a backing file that has none: one just created (`isNew`), or one found. Of two threads that do so
+  /// at once, as the one that creates it and recovery's, the first one's session is the file's.
   public func adopt(_ descriptor: FileDescriptor, inode: UInt64, path: [UInt8], isNew: Bool) throws(SpoolError)
     -> Recording
   {
     var generator = SystemRandomNumberGenerator()
-    let session = SessionID.random(using: &generator)
+    var session = SessionID.random(using: &generator)
     do {
-      try Backing.setAttribute(Backing.sessionAttribute, session.description, of: descriptor)
+      try Backing.setAttribute(Backing.sessionAttribute, session.description, flags: Int32(XATTR_CREATE), of: descriptor)
+    } catch .io(.fileExists, _) {
+      if let first = Self.session(of: descriptor) {
+        session = first
+      } else {
+        // Somebody else's text.
+        try Backing.setAttribute(Backing.sessionAttribute, session.description, of: descriptor)
+      }
     } catch .io(.notSupported, _) {
       // A file system without user attributes: the journal's inode and path must do.
     }

@@ -424,6 +424,20 @@ struct RecoveryTests {
     }
   }
 
+  @Test("of two threads that meet a file without a session at once, the first one's stays on the file")
+  func metAtOnce() throws {
+    try withHarness { harness in
+      let (spool, name) = (harness.spool, Array("take".utf8))
+      let recording = try harness.create("take")
+      // It looked for the session just before there was one: recovery's thread, say.
+      let file = try Backing.open(name, in: spool.tree.root, flags: O_RDWR)
+      let met = try spool.adopt(file, inode: recording.inode, path: name, isNew: false)
+
+      #expect(met === recording)
+      #expect(spool.session(at: name) == recording.session)
+    }
+  }
+
   @Test("files that were deleted while open are cleared away")
   func orphans() throws {
     try withHarness { harness in

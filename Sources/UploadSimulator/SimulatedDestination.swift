@@ -69,8 +69,11 @@ struct SimulatedDestination {
   /// What one transfer does first.
   func begin(_ exchange: SimulatedExchange?) -> ExchangeStep {
     guard let exchange else {
-      let discovered = kind == .appended ? ExchangeStep.discovered(process.geometry, .reachable) : .end(.reachable)
-      return .send(.probe) { answer in if case .failed(let outcome) = answer { .end(outcome) } else { discovered } }
+      return .send(.probe) { [kind, process] answer in
+        if case .failed(let outcome) = answer { return .end(outcome) }
+        // What it can do is judged by all that is known when it answers.
+        return kind == .appended ? .discovered(process.geometry, .reachable) : .end(.reachable)
+      }
     }
     switch kind {
     case .chunks: preconditionFailure("the receiver takes chunks")

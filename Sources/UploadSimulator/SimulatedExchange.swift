@@ -62,6 +62,8 @@ enum ServerAnswer {
   case etag(UInt64)
   case object(etag: UInt64, size: Int64)
   case offset(Int64)
+  /// Where an upload ends, and how long it was declared to be.
+  case found(offset: Int64, length: Int64?)
 
   enum Refusal {
     /// The server knows no such upload (any more).
@@ -83,7 +85,7 @@ extension ServerAnswer {
     switch self {
     case .failed(let outcome): outcome
     case .refused(let refusal): .retryable("\(refusal)", after: nil)
-    case .done, .upload, .etag, .object, .offset: .retryable("a strange answer", after: nil)
+    case .done, .upload, .etag, .object, .offset, .found: .retryable("a strange answer", after: nil)
     }
   }
 }

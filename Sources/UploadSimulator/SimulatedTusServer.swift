@@ -65,7 +65,7 @@ struct SimulatedTusServer {
       return .upload(created)
     case .head(let id):
       guard let upload = uploads[id] else { return .refused(.uploadGone) }
-      return .offset(upload.offset)
+      return .found(offset: upload.offset, length: upload.length)
     case .append(let id, let offset, let bytes, let length): return append(id, offset, bytes, length)
     case .join(let session, let parts):
       let found = parts.compactMap { uploads[$0] }

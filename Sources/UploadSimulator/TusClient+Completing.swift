@@ -24,6 +24,7 @@ extension TusClient {
 
   private func declareLength(of url: Int, then: @escaping () -> ExchangeStep) -> ExchangeStep {
     if upload.length != nil { return verify(url, then: then) }
+    process.offsets[url] = nil
     let nothing = SimulatedTusServer.Bytes(first: 0, digests: [], range: 0..<0)
     return .send(.tus(.append(url, at: neededLength, nothing, length: neededLength))) { answer in
       if case .refused(.wrongOffset) = answer { return whyNotDeclared(url, answer) }
@@ -35,7 +36,7 @@ extension TusClient {
   private func whyNotDeclared(_ url: Int, _ refusal: ServerAnswer) -> ExchangeStep {
     process.offsets[url] = nil
     return .send(.tus(.head(url))) { answer in
-      guard case .offset(let offset) = answer else { return missing(answer) }
+      guard case .found(let offset, _) = answer else { return missing(answer) }
       if offset < neededLength { return lost(to: offset) }
       return offset > neededLength ? restart() : .end(refusal.outcome)
     }
@@ -43,7 +44,7 @@ extension TusClient {
 
   private func verify(_ url: Int, then: @escaping () -> ExchangeStep) -> ExchangeStep {
     .send(.tus(.head(url))) { answer in
-      guard case .offset(let offset) = answer else { return missing(answer) }
+      guard case .found(let offset, _) = answer else { return missing(answer) }
       process.offsets[url] = offset
       return offset == neededLength ? then() : restart()
     }
@@ -65,7 +66,7 @@ extension TusClient {
     }
     return .send(.tus(.head(head.url))) { answer in
       switch answer {
-      case .offset(let offset): return append(chunks, to: head.url, at: offset, from: 0) { then(head.url, chunks) }
+      case .found(let offset, _): return append(chunks, to: head.url, at: offset, from: 0) { then(head.url, chunks) }
       case .refused(.uploadGone):
         return .end(.advanced([RemoteFact(isPartial ? TusMemory.Name.head : TusMemory.Name.whole, nil)]))
       default: return .end(answer.outcome)

@@ -117,7 +117,8 @@ struct TusClient {
   private func offset(of url: Int, then: @escaping (Int64) -> ExchangeStep) -> ExchangeStep {
     if let known = process.offsets[url] { return then(known) }
     return .send(.tus(.head(url))) { answer in
-      guard case .offset(let offset) = answer else { return missing(answer) }
+      guard case .found(let offset, let length) = answer else { return missing(answer) }
+      if upload.length == nil, offset > 0, length == offset { return .end(.advanced([TusMemory.length(offset)])) }
       process.offsets[url] = offset
       return then(offset)
     }

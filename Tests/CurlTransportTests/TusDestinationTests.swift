@@ -225,6 +225,22 @@ struct TusDestinationTests {
     }
   }
 
+  @Test("a recording that grows after the answer to the declaration of its length was lost gets a new upload, and does not fail")
+  func grownAfterDeclaration() throws {
+    let talk = try TusTalk(chunks: 8, appended: 7, isFinished: true)
+    talk.begin(at: 7, versions: [1])
+    _ = try talk.run(7..<8, [.head(2 * mebibyte), .stored(to: 3 * mebibyte)])
+    #expect(try talk.complete([.lost]).isUnreachable)
+
+    talk.isFinished = false
+    talk.versions.append(1)
+    let length = String(3 * mebibyte)
+    let head = TusTalk.Scripted.answer(200, ["upload-offset": length, "upload-length": length], words: "")
+    #expect(try talk.run(8..<9, [head]) == .advanced([RemoteFact("tus.length", length)]))
+    #expect(try talk.run(8..<9, [.answer(204)]).rolledBackTo == 5)
+    #expect(talk.sent.last?.method == .delete)
+  }
+
   @Test(
     "a Location may be relative",
     arguments: [

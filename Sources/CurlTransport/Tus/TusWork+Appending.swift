@@ -72,6 +72,10 @@ extension TusWork {
       guard let offset = answer.headers["upload-offset"].flatMap({ Int64($0) }), offset >= 0 else {
         return .end(.retryable("\(server.creationURL) answered HEAD without an Upload-Offset", after: nil))
       }
+      // Declared by a request whose answer was lost, before the recording went on: it takes no more.
+      if upload.length == nil, offset > 0, answer.headers["upload-length"].flatMap({ Int64($0) }) == offset {
+        return .end(.advanced([TusUpload.length(offset)]))
+      }
       memory.know(url, offset)
       return then(offset)
     }

@@ -25,6 +25,8 @@ extension TusWork {
   /// An empty PATCH that says how long the upload is: also right for an exact multiple of the chunk size.
   private func declareLength(of url: String, then: @escaping () -> ConversationStep) -> ConversationStep {
     if upload.length != nil { return verify(url, then: then) }
+    // Until its answer is there, nobody knows how long the upload is.
+    memory.offsets[url] = nil
     return .send(
       requests.append([], to: url, at: neededLength, length: neededLength, checksum: nil, bytesPerSecondMax: nil)
     ) { result in

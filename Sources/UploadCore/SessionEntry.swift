@@ -82,12 +82,14 @@ struct SessionEntry: Sendable {
     isHeld = restored.isHeld
   }
 
+  var mayWork: Bool { failure == nil && !isHeld && notBefore == nil }
+
   enum Work: Equatable { case announcement, chunk, run(Range<Int>), completion, whole }
 
   /// What this session would send now; nil: nothing, or it must not.
   /// - Parameter wholeBytesMax: of a recording that travels whole; 0: none does.
   func work(wholeBytesMax: Int) -> Work? {
-    guard failure == nil, !isHeld, notBefore == nil else { return nil }
+    guard mayWork else { return nil }
     if let planner { return work(by: planner) }
     guard isAnnounced else { return conversation == nil ? beginning(wholeBytesMax) : nil }
     guard pending.isEmpty else { return .chunk }

@@ -113,10 +113,7 @@ public struct UploadLoop<
     let waiting = unstarted.map { UploadEvent.progressed($0.id, bytes: 0) }
     apply(scheduler.handle(waiting + events, at: now))
     keepAttempts(now)
-    // Decided while the journal failed, and meanwhile the destination went away, or somebody paused.
-    guard !scheduler.maySend else { return }
-    for transfer in unstarted where transfer.request != .probe { scheduler.takeBack(transfer.id) }
-    unstarted.removeAll { $0.request != .probe }
+    unstarted = scheduler.stillToStart(unstarted)
   }
 
   private mutating func keepAttempts(_ now: Instant) {

@@ -110,8 +110,26 @@ extension UploadScheduler {
     effects.append(.cancel(id))
   }
 
+  /// Of what was decided and waits for the journal. The rest is taken back.
+  mutating func stillToStart(_ waiting: [Transfer]) -> [Transfer] {
+    waiting.filter { transfer in
+      if mayStart(transfer.request) { return true }
+      takeBack(transfer.id)
+      return false
+    }
+  }
+
+  /// Meanwhile the destination may have gone away or asked for time, somebody may have paused or held it, its session may
+  /// have been refused, and a recording that was to be completed may have gone on and has chunks to send first.
+  private func mayStart(_ request: UploadRequest) -> Bool {
+    if request == .probe { return true }
+    let entries = request.sessions.compactMap { sessions[$0] }
+    if case .complete = request, entries.contains(where: \.isChanged) { return false }
+    return maySend && entries.allSatisfy(\.mayWork) && connection.notBefore.map { $0 <= now } ?? true
+  }
+
   /// An attempt that was never started, and must not be any more: as if it had not been decided.
-  mutating func takeBack(_ id: TransferID) {
+  private mutating func takeBack(_ id: TransferID) {
     guard let transfer = release(id) else { return }
     limiter.refund(bytes: transfer.charged)
     putBack(transfer)

@@ -103,6 +103,7 @@ extension Checker {
       }
     }
     journalLags = summary.journalError != nil
+    isPaused = summary.isPausedByUser && !world.mail.contains { if case .control = $0 { true } else { false } }
     if summary.inFlight > world.policy.parallel { fail("I4", "\(summary.inFlight) in flight") }
     if summary.troubled.count > 1_000 { fail("I4", "the summary is not bounded") }
   }
@@ -124,7 +125,9 @@ extension Checker {
   /// In peace no sealed byte waits longer than `longest`, however busy the recorders are.
   mutating func checkAges(_ world: SimulatedWorld, longest: Span) {
     // Elsewhere the first part, the head, and what is appended behind a busy chunk wait for the close.
-    guard world.destination.kind == .chunks, let healedAt = world.healedAt, healedAt + longest < world.now else { return }
+    guard world.destination.kind == .chunks, let healedAt = world.healedAt.map({ max($0, world.linkFreeAt) }),
+      healedAt + longest < world.now
+    else { return }
     for session in world.sessions {
       guard let row = world.journal.rows.sessions[session] else { continue }
       for (index, chunk) in row.chunks.sorted(by: { $0.key < $1.key }) where chunk.state == .sealed {

@@ -33,6 +33,7 @@ extension Checker {
     if futileStarts > allowed { fail("I5", "\(futileStarts) requests since anything succeeded") }
     guard transfer.request != .probe else { return }
     if isAway { fail("I5", "a request while only probes may go") }
+    if isPaused { fail("I5", "a request while all is paused") }
     if isBack, active.contains(where: { Int64($0.transfer.id.number) > lastBeforeBack }) {
       fail("I5", "a herd after the destination came back")
     }
@@ -98,7 +99,9 @@ extension Checker {
       isAway = true
       pardon()
     case .unreachable, .unreadable, .notHere, .corrupted: failed(transfer, now)
-    case .incomplete, .superseded, .sessionUnknown, .rolledBack, .rejected, .stale, .recordingsUntaken: break
+    // Of bytes that have changed since it is a failure like others, and begins a rest.
+    case .rejected: if let session = transfer.request.session { rests(session, transfer, now) }
+    case .incomplete, .superseded, .sessionUnknown, .rolledBack, .stale, .recordingsUntaken: break
     }
     count(outcome, transfer.request)
   }
@@ -120,7 +123,7 @@ extension Checker {
   /// The spool gave an outcome instead of a payload.
   mutating func unread(_ outcome: TransferOutcome, _ request: UploadRequest, at now: Instant) {
     count(outcome, request)
-    if case .unreadable = outcome, let session = request.session { unreadAt[session] = now }
+    if case .unreadable = outcome, let session = request.session { unansweredAt[session] = now }
   }
 
   /// Every outcome, those that the spool gives instead of a payload too.
@@ -165,8 +168,10 @@ extension Checker {
     }
   }
 
-  mutating func cancelled(_ transfer: Transfer, policy: UploadPolicy, at now: Instant) {
-    checkPatience(with: transfer, policy: policy, at: now)
+  /// - Parameter isDeleted: its recording is, and not the link to blame.
+  mutating func cancelled(_ transfer: Transfer, isDeleted: Bool, policy: UploadPolicy, at now: Instant) {
+    if !isDeleted { checkPatience(with: transfer, policy: policy, at: now) }
+    if let session = transfer.request.session { unansweredAt[session] = now }
     // A probe without an answer for its time is one that failed; or a refusal overtook it, which is told as well.
     if transfer.request == .probe { failed(transfer, now) }
     count(.retryable("", after: nil), transfer.request)
@@ -174,6 +179,7 @@ extension Checker {
 
   mutating func commanded(_ command: ControlCommand, at now: Instant) {
     somethingDone(now)
+    isPaused = false
     switch command {
     case .processUploads(_, let force):
       if force { turnsOfForce = 2 }
@@ -192,6 +198,7 @@ extension Checker {
     pardon()
     somethingDone(now)
     isAway = false
+    isPaused = false
     isBack = false
     lastStarted = 0
     startedAt = [:]
@@ -214,7 +221,7 @@ extension Checker {
     isBack = false
     if let session = transfer.request.session {
       failedAt[session] = nil
-      unreadAt[session] = nil
+      unansweredAt[session] = nil
     }
   }
 
@@ -227,13 +234,17 @@ extension Checker {
       isAway = true
       return pardon()
     }
-    // What was on its way when the spool could not read another chunk belongs to that burst, whose rest has begun.
-    let unread = unreadAt[session].flatMap { moment in startedAt[transfer.id].map { $0 <= moment } == true ? moment : nil }
-    if failedAt[session] == nil { failedAt[session] = unread ?? now }
+    rests(session, transfer, now)
+  }
+
+  private mutating func rests(_ session: SessionID, _ transfer: Transfer, _ now: Instant) {
+    // What was on its way then belongs to that burst, whose rest has begun.
+    let burst = unansweredAt[session].flatMap { moment in startedAt[transfer.id].map { $0 <= moment } == true ? moment : nil }
+    if failedAt[session] == nil { failedAt[session] = burst ?? now }
   }
 
   private mutating func pardon() {
     failedAt = [:]
-    unreadAt = [:]
+    unansweredAt = [:]
   }
 }

@@ -25,10 +25,12 @@ struct Checker {
   var futileSince = Instant(nanoseconds: 0)
   /// A probe failed, and none was answered since.
   var isAway = false
+  /// Somebody paused all, the uploader has said so, and nobody has given it another command since.
+  var isPaused = false
   /// The first failure of a session since its last start, success or pardon.
   var failedAt: [SessionID: Instant] = [:]
-  /// The last attempt of a session that ended before it began.
-  var unreadAt: [SessionID: Instant] = [:]
+  /// When an attempt of a session ended last without an answer: the spool could not read it, or it was given up.
+  var unansweredAt: [SessionID: Instant] = [:]
   /// Of every request of this process.
   var startedAt: [TransferID: Instant] = [:]
   /// When bytes of a request moved last.

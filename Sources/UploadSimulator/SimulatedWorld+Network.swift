@@ -154,7 +154,9 @@ extension SimulatedWorld {
     note("✕ \(id.number)", Int64(id.number))
     abandonExchange(id)
     guard let place = active.firstIndex(where: { $0.transfer.id == id }) else { return }
-    checker.cancelled(active.remove(at: place).transfer, policy: policy, at: now)
+    let transfer = active.remove(at: place).transfer
+    let isDeleted = transfer.request.session.map { files[$0] == nil } ?? false
+    checker.cancelled(transfer, isDeleted: isDeleted, policy: policy, at: now)
   }
 
   func latency() -> Span {

@@ -32,7 +32,8 @@ public struct Simulation {
       world.checker.checkAges(world, longest: settleMax)
     }
     world.closeAll()
-    let closed = world.now
+    // A slow link still carries what was sent before the peace.
+    let closed = max(world.now, world.linkFreeAt)
     while Checker.unsettled(world) != nil || !world.active.isEmpty, turn(&loop, world, &turns) {
       let isReleased = world.releaseRefused()
       guard world.now > closed + settleMax || (world.checker.sleptForEver && !isReleased) else { continue }

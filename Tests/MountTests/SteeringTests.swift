@@ -69,6 +69,24 @@ struct SteeringTests {
     }
   }
 
+  @Test("a limit by hand outlives the worker, and ends with the mount")
+  func limitOfKilledWorker() async throws {
+    try await withMount("--limit", "9M") { world in
+      try world.shell("\(Machine.reelfs) limit 5M $MNT")
+      try eventually("the limit is there") { try world.summary("limit") == "5242880" }
+      let worker = try #require(world.mount?.descendants.first)
+      kill(worker, SIGKILL)
+      try eventually("another worker serves") {
+        try String(world.shell("cat $MNT/.status/metrics")).contains("reelfs_worker_starts_total 2")
+      }
+      try eventually("the limit is there again") { try world.summary("limit") == "5242880" }
+
+      #expect(try world.endMount() == 0)
+      try world.startMount(["--limit", "9M"], to: world.receiverURL)
+      try eventually("the mount's own limit holds") { try world.summary("limit") == "9437184" }
+    }
+  }
+
   /// A `busctl` of our own, that answers what stands in a file.
   private func fakeBus(_ world: World) throws -> [String: String] {
     try world.shell(

@@ -77,8 +77,9 @@ final class Uploader: Sendable {
     reader = StatusReader(
       spool: spool,
       destinations: zip(destinations, [nil] + copies).map { ReportedDestination(name: $0.name, board: $0.board, copy: $1) })
-    steward = Steward(Steward.Settings(configuration), spool: spool, board: first.board) {
-      Self.post($0, to: destinations)
+    steward = Steward(Steward.Settings(configuration), spool: spool, board: first.board) { event in
+      if case .control(.limit) = event { journal.remember(nil) }
+      Self.post(event, to: destinations)
     }
     hooks = Hooks(journal: journal, mountpoint: configuration.mountpoint, destination: baseURL)
     heartbeat = Heartbeat(reader: reader)
@@ -87,17 +88,22 @@ final class Uploader: Sendable {
     statusTree = StatusTree(
       spool: spool, reader: reader, events: log.path,
       control: ControlFile(
-        spool: spool, post: { Self.post($0, to: destinations) }, restart: { kill(supervisor, SIGUSR2) }),
+        spool: spool,
+        post: { event in
+          if case .control(.limit(let rate)) = event { journal.remember(Journal.LimitByHand(bytesPerSecond: rate)) }
+          Self.post(event, to: destinations)
+        }, restart: { kill(supervisor, SIGUSR2) }),
       mountRecord: MountRecord(configuration, destination: baseURL).json,
       isListed: !configuration.hidesStatus, hidesAttributes: configuration.hidesAttributes)
   }
 
-  /// So many workers have served this mount, this one too.
-  func served(by workers: UInt64) { destinations[0].board.served(by: Int64(clamping: workers)) }
-
   /// Goes on with other settings; those that cannot change are what they were (`ConfigurationChange`). Any thread.
   func adopt(_ configuration: MountConfiguration) {
-    self.configuration.withLock { $0 = configuration }
+    let limit = self.configuration.withLock { old in
+      defer { old = configuration }
+      return old.policy.bytesPerSecondMax
+    }
+    if limit != configuration.policy.bytesPerSecondMax { spool.journal.remember(nil) }
     for (place, destination) in destinations.enumerated() {
       var policy = configuration.policy
       policy.bytesPerSecondMax = Self.share(of: policy.bytesPerSecondMax, at: place, destinations.count)
@@ -129,10 +135,15 @@ final class Uploader: Sendable {
   }
 
   /// Starts the uploader threads; recovery is the first one's first task, while the mount is already served.
-  func start() {
+  /// - Parameter worker: the mount has been served by so many workers, this one too.
+  func start(asWorker worker: UInt64) {
+    destinations[0].board.served(by: Int64(clamping: worker))
     spool.regainLengths()
-    // Before the first turn: nothing is sent faster than the schedule allows, and no event is missed.
+    // Before the first turn: nothing is sent faster than the schedule or somebody allows, and no event is missed.
+    let limit = worker > 1 ? spool.journal.limitByHand : nil
     steward.start()
+    spool.journal.remember(limit)
+    if let limit { Self.post(.control(.limit(bytesPerSecond: limit.bytesPerSecond)), to: destinations) }
     adoptAlarms(configuration.withLock { $0 })
     destinations[0].start(thread: "reelfs-upload") { [self] in try uploadFirst() }
     spool.start()

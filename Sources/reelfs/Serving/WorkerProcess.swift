@@ -50,8 +50,7 @@ struct WorkerProcess {
         "this kernel is older than 6.9: should the worker die, requests it has in hand fail instead of being repeated")
     }
     _ = fileSystem.restoreHandles()
-    uploader.served(by: shared.lives)
-    uploader.start()
+    uploader.start(asWorker: shared.lives)
     let reload = SettingsReload(configuration, uploader, readAgain: readAgain)
     let code = try Worker.serve(
       session, mountpoint: configuration.mountpoint, hangup: { reload.run() }, isAlive: { uploader.isAlive() })

@@ -7,7 +7,8 @@ extension TusClient {
     guard exchange.isFinished else { throw SourceError(.stale) }
     if isFinal { return .end(.completed(revision: exchange.revision)) }
     if isAllHead { return try sendHead(isPartial: false) { url, chunks in finished(url, chunks) } }
-    guard let url = upload.url, upload.headChunks == headChunks else { return restart() }
+    guard let url = upload.url else { return restart() }
+    guard upload.headChunks == headChunks else { return otherHead() }
     guard upload.appended >= exchange.chunkCount else {
       return .end(.rolledBack(to: max(upload.appended, headChunks), []))
     }

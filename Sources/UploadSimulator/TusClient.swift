@@ -71,7 +71,8 @@ struct TusClient {
 
   private func run(_ run: Range<Int>) throws(SourceError) -> ExchangeStep {
     guard let url = upload.url else { return createAppended() }
-    guard upload.headChunks == headChunks, run.lowerBound == upload.appended else { return restart() }
+    guard upload.headChunks == headChunks else { return otherHead() }
+    guard run.lowerBound == upload.appended else { return restart() }
     if let length = upload.length, length != neededLength { return restart() }
     let versions = try exchange.wholeRows(run).map(\.version.number)
     let begun = upload.begun.start == run.lowerBound ? upload.begun.versions : []
@@ -149,9 +150,15 @@ struct TusClient {
   }
 
   /// It offers uploads of deferred length, and wants the length with the first byte: recordings wait for their close.
-  private func cannotDefer() -> ExchangeStep {
+  private func cannotDefer() -> ExchangeStep { withoutDeferring(.rolledBack(to: upload.headChunks, TusMemory.forgotten)) }
+
+  func otherHead() -> ExchangeStep {
+    upload.headChunks == 0 && upload.length == neededLength ? withoutDeferring(.advanced([])) : restart()
+  }
+
+  private func withoutDeferring(_ outcome: TransferOutcome) -> ExchangeStep {
     process.defersInNameOnly = true
-    return .discovered(process.geometry, .rolledBack(to: upload.headChunks, TusMemory.forgotten))
+    return .discovered(process.geometry, outcome)
   }
 
   /// The upload is gone: its bytes are sent again. Everything else is a usual answer.

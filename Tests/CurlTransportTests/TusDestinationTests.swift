@@ -293,6 +293,21 @@ struct TusDestinationTests {
     #expect(created == .advanced(talk.creation("\(talk.base)whole", headChunks: 0) + [RemoteFact("tus.length", String(8 * mebibyte))]))
     #expect(talk.header("Upload-Length") == String(8 * mebibyte))
   }
+
+  @Test("what was begun at such a server is gone on with by the next process, which knows nothing of it", arguments: [true, false])
+  func begunWithLength(isUnchanged: Bool) throws {
+    let talk = try TusTalk(chunks: 8, isFinished: true)
+    talk.facts = [
+      "tus.head_chunks": "0", "tus.upload": talk.base + "whole", "tus.appended": "6",
+      "tus.length": String((isUnchanged ? 8 : 7) * mebibyte),
+    ]
+    let outcome = try talk.run(5..<8, isUnchanged ? [] : [.answer(204)])
+    #expect(isUnchanged ? outcome == .advanced([]) : outcome.rolledBackTo == 0)
+    guard isUnchanged else { return }
+    #expect(talk.geometry == .appended(headChunks: 0, runChunksMax: TusCapabilities.runChunksMax, waitsForClose: true))
+    talk.begin(at: 6, versions: [1, 1])
+    #expect(try talk.run(6..<8, [.head(6 * mebibyte), .stored(to: 8 * mebibyte)]) == .runStored(talk.stored(6..<8), [RemoteFact("tus.appended", "8")]))
+  }
 }
 
 extension TransferOutcome {

@@ -5,7 +5,7 @@ import UploadProtocol
 extension TusWork {
   func run(_ run: Range<Int>) throws(SourceError) -> ConversationStep {
     guard let url = upload.url else { return createAppended() }
-    guard upload.headChunks == headChunks else { return restart("its head is cut otherwise") }
+    guard upload.headChunks == headChunks else { return otherHead() }
     // A stored chunk was rewritten, or the recording grew after its length was declared.
     guard run.lowerBound == upload.appended else { return restart("a chunk that was appended has changed") }
     if let length = upload.length, length != neededLength { return restart("its length has changed") }
@@ -116,11 +116,20 @@ extension TusWork {
   }
 
   /// The server offers uploads of deferred length, and then wants the length with the first byte (resumable-upload 0.3
-  /// does). Recordings wait for their close from now on, as with servers that offer none.
-  private func cannotDefer() -> ConversationStep {
+  /// does).
+  private func cannotDefer() -> ConversationStep { withoutDeferring(.rolledBack(to: upload.headChunks, TusUpload.forgotten)) }
+
+  /// The upload was begun with another head than would be today. One of a known length tells what a process before this one
+  /// had learned of the server, and goes on as it is.
+  func otherHead() -> ConversationStep {
+    guard upload.headChunks == 0, upload.length == neededLength else { return restart("its head is cut otherwise") }
+    return withoutDeferring(.advanced([]))
+  }
+
+  /// Recordings wait for their close from now on, as with servers that offer no deferred lengths.
+  private func withoutDeferring(_ outcome: TransferOutcome) -> ConversationStep {
     memory.defersInNameOnly = true
     memory.capabilities?.deny("creation-defer-length")
-    let outcome = TransferOutcome.rolledBack(to: upload.headChunks, TusUpload.forgotten)
     guard let geometry = memory.capabilities?.geometry else { return .end(outcome) }
     return .discovered(geometry, outcome)
   }

@@ -7,7 +7,8 @@ extension TusWork {
     guard exchange.isFinished else { throw SourceError(.stale) }
     if isFinal { return .end(.completed(revision: exchange.revision)) }
     if isAllHead { return try sendHead(partial: false) { url, chunks in finished(url, chunks) } }
-    guard let url = upload.url, upload.headChunks == headChunks else { return restart("it has no upload") }
+    guard let url = upload.url else { return restart("it has no upload") }
+    guard upload.headChunks == headChunks else { return otherHead() }
     guard upload.appended >= chunkCount else {
       return .end(.rolledBack(to: max(upload.appended, headChunks), []))
     }

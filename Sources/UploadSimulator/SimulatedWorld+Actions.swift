@@ -103,6 +103,8 @@ extension SimulatedWorld {
   /// The receiver breaks its promise. Only of sessions that will still be completed: a client does not ask again for what
   /// it was told is whole. And only of bytes that are still here: others would be lost for good, and nobody to blame.
   private func receiverForgets() {
+    // The uploader may have been told what the journal does not know yet.
+    guard !journal.isFailing else { return }
     let completing = active.flatMap { request -> [SessionID] in
       switch request.transfer.request {
       case .complete, .recordings: request.transfer.request.sessions

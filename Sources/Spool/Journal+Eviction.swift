@@ -89,7 +89,8 @@ extension Journal {
         while let index = try known.next() { set.remove(index) }
       }
       let rows = try Int.fetchCursor(
-        db.cachedStatement(sql: "SELECT idx FROM chunks WHERE session = ? AND state = 3"), arguments: [session.number])
+        db.cachedStatement(sql: "SELECT idx FROM chunks INDEXED BY chunks_evicted WHERE session = ? AND state = 3"),
+        arguments: [session.number])
       while let index = try rows.next() { set.insert(index) }
       return set
     }
@@ -120,8 +121,10 @@ extension Journal {
       : rule == .stored
       ? """
         SELECT COALESCE((SELECT SUM(bytes) FROM chunks WHERE state = 2), 0)
-          - COALESCE((SELECT SUM(c.bytes) FROM sessions s JOIN chunks c ON c.session = s.number
-              WHERE s.is_finished = 0 AND c.state = 2 AND (c.idx = 0 OR c.idx >= s.stored_through - 1)), 0)
+          - COALESCE((SELECT SUM(c.bytes) FROM sessions s CROSS JOIN chunks c ON c.session = s.number AND c.idx = 0
+              WHERE s.is_finished = 0 AND c.state = 2), 0)
+          - COALESCE((SELECT SUM(c.bytes) FROM sessions s CROSS JOIN chunks c ON c.session = s.number
+              AND c.idx >= MAX(1, s.stored_through - 1) WHERE s.is_finished = 0 AND c.state = 2), 0)
         """
       : """
         SELECT COALESCE(SUM(c.bytes), 0) FROM chunks c JOIN sessions s ON s.number = c.session

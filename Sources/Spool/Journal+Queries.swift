@@ -210,7 +210,9 @@ extension Journal {
   public func oldestPending(of session: SessionID) throws(JournalError) -> Double? {
     try read { db in
       try Double.fetchOne(
-        db.cachedStatement(sql: "SELECT at FROM chunks WHERE session = ? AND state < 2 ORDER BY idx LIMIT 1"),
+        // The index is named, or SQLite looks through all that is stored first.
+        db.cachedStatement(
+          sql: "SELECT at FROM chunks INDEXED BY chunks_pending WHERE session = ? AND state < 2 ORDER BY idx LIMIT 1"),
         arguments: [session.number])
     }
   }
@@ -380,8 +382,9 @@ extension Journal {
   package func sealedIndexes(of session: SessionID, max: Int) throws(JournalError) -> [Int] {
     try read { db in
       try Int.fetchAll(
-        db, sql: "SELECT idx FROM chunks WHERE session = ? AND state < 2 AND state = 1 ORDER BY idx LIMIT ?",
-        arguments: [session.number, max])
+        db, sql: """
+          SELECT idx FROM chunks INDEXED BY chunks_pending WHERE session = ? AND state < 2 AND state = 1 ORDER BY idx LIMIT ?
+          """, arguments: [session.number, max])
     }
   }
 

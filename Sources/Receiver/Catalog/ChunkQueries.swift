@@ -2,6 +2,9 @@ import GRDB
 import UploadProtocol
 
 /// Statements about chunks, for use inside `Catalog.write` and its readers.
+///
+/// Indexes of few chunks are named where they matter: SQLite would look through the whole recording instead, for each chunk
+/// that arrives.
 extension ChunkRecord {
   static func fetch(_ db: Database, session: Int64, index: Int) throws -> ChunkRecord? {
     let statement = try db.cachedStatement(sql: "SELECT * FROM chunk WHERE session = ? AND idx = ?")
@@ -18,12 +21,13 @@ extension ChunkRecord {
   /// The first chunks that lie in parts although they have a place in the growing recording: `index < folded`.
   static func fetchOverlays(_ db: Database, session: Int64, below folded: Int, limit: Int) throws -> [ChunkRecord] {
     let statement = try db.cachedStatement(
-      sql: "SELECT * FROM chunk WHERE session = ? AND place = 0 AND idx < ? ORDER BY idx LIMIT ?")
+      sql: "SELECT * FROM chunk INDEXED BY chunk_in_part WHERE session = ? AND place = 0 AND idx < ? ORDER BY idx LIMIT ?")
     return try Row.fetchAll(statement, arguments: [session, folded, limit]).map { try ChunkRecord(row: $0) }
   }
 
   static func fetchInParts(_ db: Database, session: Int64) throws -> Set<Int> {
-    let statement = try db.cachedStatement(sql: "SELECT idx FROM chunk WHERE session = ? AND place = 0")
+    let statement = try db.cachedStatement(
+      sql: "SELECT idx FROM chunk INDEXED BY chunk_in_part WHERE session = ? AND place = 0")
     return Set(try Int.fetchAll(statement, arguments: [session]))
   }
 
@@ -69,7 +73,8 @@ extension ChunkRecord {
     let short = try Row.fetchOne(
       try db.cachedStatement(
         sql: """
-          SELECT idx, bytes FROM chunk WHERE session = ? AND bytes < 1048576 AND idx < ? ORDER BY idx LIMIT 1
+          SELECT idx, bytes FROM chunk INDEXED BY chunk_short WHERE session = ? AND bytes < 1048576 AND idx < ?
+          ORDER BY idx LIMIT 1
           """), arguments: [session, folded])
     guard let short else { return Int64(folded) * Int64(ChunkLayout.chunkBytes) }
     return (short["idx"] as Int64) * Int64(ChunkLayout.chunkBytes) + (short["bytes"] as Int64)

@@ -9,7 +9,7 @@ PREFIX := /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test test-conformance test-peers test-browser simulate mutations torture tsan asan bench
-.PHONY: instructions docs install uninstall recorders deb clean
+.PHONY: instructions growth docs install uninstall recorders deb clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -63,17 +63,23 @@ asan:  ## the tests with the address sanitizer: FILTER as for tsan
 
 bench: SHELL := bash
 bench: .SHELLFLAGS := -eo pipefail -c
-bench:  ## measure beside passthrough_ll and rclone, and under a million queued chunks, into docs/PERFORMANCE.md: REPS=3 PEERS=reelfs,rclone
+bench:  ## measure beside passthrough_ll and rclone, with a million chunks and with one recording of 1 TiB, into docs/PERFORMANCE.md: REPS=3 PEERS=reelfs
 	swift build -c release --product reelfs
 	rm -f .build/bench.jsonl
 	REELFS=$(REELFS) python3 Tests/Bench/bench.py | tee -a .build/bench.jsonl
 	REELFS=$(REELFS) python3 Tests/Bench/backlog.py | tee -a .build/bench.jsonl
+	REELFS=$(REELFS) python3 Tests/Bench/growth.py | tee -a .build/bench.jsonl
+	python3 Tests/Bench/limits.py | tee -a .build/bench.jsonl
 	python3 Tests/Bench/table.py .build/bench.jsonl docs/PERFORMANCE.md
 
 instructions:  ## count the instructions of two fixed runs; fails when one needs 10 % more: UPDATE=--update
 	mount-scripts/setup-debian.sh valgrind binutils
 	swift build -c release --product instruction-probe
 	python3 Tests/Bench/instructions.py $(BUILD)/instruction-probe $(UPDATE)
+
+growth:  ## fails when a chunk costs more at the end of a long recording: LENGTHS=1024,1048576 (in chunks)
+	swift build -c release --product reelfs
+	REELFS=$(REELFS) python3 Tests/Bench/growth.py
 
 docs:  ## draw docs/CONFIGURATION.md from the program's help
 	mount-scripts/pages.py configuration $(REELFS) >docs/CONFIGURATION.md

@@ -34,7 +34,8 @@ extension RecordingFileSystem {
           entry: wantsAttributes ? entry : nil))
       if !added { return }
     }
-    try withFolder(node) { folder throws(SpoolError) in
+    // About what the kernel has room for (a page): what is read beyond is read again for its next request.
+    try withFolder(node, bufferBytes: wantsAttributes ? 1_024 : 4_096) { folder throws(SpoolError) in
       if cookie != 0, cookie != Self.statusCookie { try folder.seek(to: cookie) }
       while true {
         let items = try folder.next()
@@ -61,12 +62,14 @@ extension RecordingFileSystem {
       entry: found)
   }
 
-  private func withFolder(_ node: NodeID, _ body: (inout BackingDirectory) throws(SpoolError) -> Void) throws(Errno) {
+  private func withFolder(
+    _ node: NodeID, bufferBytes: Int = 4_096, _ body: (inout BackingDirectory) throws(SpoolError) -> Void
+  ) throws(Errno) {
     if spool.tree.isDeparted(inode(node)) { return }
     do throws(SpoolError) {
       try spool.tree.reading { () throws(SpoolError) in
         let (folder, path) = try spool.tree.locate(inode(node))
-        var directory = try BackingDirectory(path, in: folder, isOurs: false)
+        var directory = try BackingDirectory(path, in: folder, isOurs: false, bufferBytes: bufferBytes)
         try body(&directory)
       }
     } catch .missing {

@@ -14,10 +14,15 @@ public struct BackingDirectory: ~Copyable {
   }
 
   private let descriptor: FileDescriptor
-  private var buffer = [UInt8](repeating: 0, count: 32_768)
+  private var buffer: [UInt8]
 
-  /// - Parameter isOurs: nobody listed the folder but reelfs itself, so its time of access stays.
-  public init(_ path: [UInt8], in folder: FileDescriptor, isOurs: Bool) throws(SpoolError) {
+  /// - Parameters:
+  ///   - isOurs: nobody listed the folder but reelfs itself, so its time of access stays.
+  ///   - bufferBytes: of entries that are read at once; at least 280, for one with the longest name.
+  public init(
+    _ path: [UInt8], in folder: FileDescriptor, isOurs: Bool, bufferBytes: Int = 32_768
+  ) throws(SpoolError) {
+    buffer = [UInt8](repeating: 0, count: bufferBytes)
     let flags = O_RDONLY | O_DIRECTORY
     do throws(SpoolError) {
       descriptor = try Backing.open(path, in: folder, flags: isOurs ? flags | O_NOATIME : flags)

@@ -7,10 +7,11 @@ Environment:
   SMALL      bytes written at 128 KiB and at 4 KiB a write    (256M)
   PACED      bytes written at 8 MiB/s for the chunk lag       (64M)
   FILES      files of 16 KiB                                  (5000)
+  NAMES      names in one folder                              (15000: passthrough_ll needs a descriptor for each)
   SESSIONS   recordings that are open at once                 (1000)
   REPS       runs of each peer; peers alternate run by run    (3)
   PEERS      of reelfs, passthrough_ll, rclone, reelfs_writeback, passthrough_ll_writeback    (all that can be had)
-  MEASURES   of write, files, lag, closing, outage, sessions, idle    (all)
+  MEASURES   of write, files, names, lag, closing, outage, sessions, idle    (all)
   BENCH_DIR  where spool, receiver and peers keep their data  (/dev/shm: the code is measured, not the disk)
 
 Measures, all in one process that writes incompressible bytes of which no two chunks are equal:
@@ -23,6 +24,7 @@ Measures, all in one process that writes incompressible bytes of which no two ch
   verified   of that recording: SHA-256 of what was written and of what lies at the destination are equal.
   files      create_s: making, writing and closing FILES files; list_s: their names and attributes; synced_s: from the first
              one until all are at the destination.
+  names      NAMES symbolic links in one folder: list_s: reading them the second time. Not rclone.
   lag        reelfs only: one recording paced at 8 MiB/s in 64 KiB writes. A chunk is sealed when the write() that fills it
              returns: that moment is taken here. Its receipt is the `time` of its CHUNK_UPLOADED in `.status/events.jsonl`,
              which is written after the receipt was journaled. Lag = receipt - sealed, over the full chunks.
@@ -71,6 +73,8 @@ def measure(peer, rep, wanted):
             measures.write(peer, rep, label, setting("SIZE", "2G") if label == "1M" else setting("SMALL", "256M"))
     if is_wanted("files"):
         measures.files(peer, rep, setting("FILES", "5000"), 16 << 10)
+    if is_wanted("names") and peer.has_links:
+        measures.names(peer, rep, setting("NAMES", "15000"))
     if is_wanted("lag"):
         measures.lag(peer, rep, setting("PACED", "64M"))
     if is_wanted("closing"):
@@ -100,7 +104,7 @@ def prepared(tools, wanted):
 
 def main():
     base = os.environ.get("BENCH_DIR", "/dev/shm")
-    wanted = chosen("MEASURES", ("write", "files", *OURS))
+    wanted = chosen("MEASURES", ("write", "files", "names", *OURS))
     # The spool (or cache) and the destination hold each byte once; half as much again for journals and logs.
     needed, free = int(2.5 * setting("SIZE", "2G")), shutil.disk_usage(base).free
     if free < needed:

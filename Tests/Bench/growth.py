@@ -11,7 +11,8 @@ Environment:
   BENCH_DIR  where everything lies                           (/dev/shm)
 
 Prints one JSON line a length: first_s and stored_s, from the first byte of the first and the further 64 until all of them
-are stored; CPU milliseconds a chunk of the further ones, of worker and receiver; the worker's peak MiB.
+are stored; CPU milliseconds a chunk of the further ones, of worker and receiver; the worker's peak MiB. Exit code 1 when
+a chunk costs three times as much at the last length as at the first.
 """
 import json, os, shutil, signal, sqlite3, subprocess, sys, tempfile, time
 from data import MIB
@@ -20,6 +21,8 @@ from processes import Meter, wait_for
 
 LENGTHS = [int(length) for length in os.environ.get("LENGTHS", "1024,10240,102400,1048576").split(",")]
 APPENDED = 64
+# CPU time on a busy machine differs by half; one query that looks through the recording costs thirty times as much.
+DEARER_MAX = 3
 
 
 class Growing(Reelfs):
@@ -85,22 +88,29 @@ def measure(peer, count):
     append(peer, file, count + APPENDED)
     figures, taken = meter.read(), time.monotonic() - start
     os.close(file)
-    print(json.dumps(dict(
+    line = dict(
         measure="growth", chunks=count, first_s=round(first_s, 3), stored_s=round(taken, 3),
         worker_ms_per_chunk=round(figures["daemon_cpu_s"] * 1e3 / APPENDED, 2),
         receiver_ms_per_chunk=round(figures["server_cpu_s"] * 1e3 / APPENDED, 2),
-        peak_rss_mib=figures["daemon_peak_rss_mib"])), flush=True)
+        peak_rss_mib=figures["daemon_peak_rss_mib"])
+    print(json.dumps(line), flush=True)
+    return line
 
 
 def main():
     Reelfs.prepare(None)
     work = tempfile.mkdtemp(prefix="reelfs-growth-", dir=os.environ.get("BENCH_DIR", "/dev/shm"))
     try:
+        lines = []
         for count in LENGTHS:
             with Growing(os.path.join(work, str(count))) as peer:
-                measure(peer, count)
+                lines.append(measure(peer, count))
     finally:
         shutil.rmtree(work, ignore_errors=True)
+    for figure in ("worker_ms_per_chunk", "receiver_ms_per_chunk"):
+        if lines[-1][figure] > DEARER_MAX * lines[0][figure]:
+            return f"growth: {figure} is {lines[-1][figure]} at the last length, and {lines[0][figure]} at the first"
+    return 0
 
 
 if __name__ == "__main__":

@@ -75,6 +75,21 @@ def files(peer, rep, count, size):
     report(peer.name, "files", rep=rep, files=count, bytes=size, **figures, **meter.read())
 
 
+def names(peer, rep, count):
+    """One folder with many names, listed twice: the second time nothing has to be learned any more."""
+    folder = peer.path("names")
+    os.mkdir(folder)
+    for number in range(count):
+        os.symlink("x", f"{folder}/link {number:06d}")
+    for _ in range(2):
+        start = time.monotonic()
+        found = sum(1 for _ in os.scandir(folder))
+        seconds = time.monotonic() - start
+    if found != count:
+        raise RuntimeError(f"{found} names of {count} are listed")
+    report(peer.name, "names", rep=rep, names=count, list_s=round(seconds, 3))
+
+
 def lag(peer, rep, size):
     name = "paced.bin"
     meter = Meter(peer)

@@ -1,5 +1,5 @@
 """The mounts that are measured."""
-import gzip, json, os, shutil, signal, subprocess
+import gzip, json, os, resource, shutil, signal, subprocess
 from datetime import datetime
 from processes import children, free_port, listens, wait_for
 
@@ -12,7 +12,7 @@ class Missing(Exception):
 
 class Peer:
     """A mount to measure, with everything it needs in a folder of its own. Used as a context: started, then cleaned away."""
-    synchronizes, is_ours = True, False
+    synchronizes, is_ours, has_links = True, False, True
 
     def __init__(self, home):
         self.home, self.processes = home, []
@@ -175,6 +175,8 @@ class PassthroughLL(Peer):
 
     def start(self):
         os.makedirs(self.data)
+        # It keeps a descriptor for each name that the kernel knows.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
         self.client = self.spawn(
             "mount", [self.program, "-f", "-o", f"source={self.data},{self.options}", self.mountpoint])
         wait_for("mounted", lambda: self.mounted(self.client))
@@ -186,7 +188,7 @@ class PassthroughLLWriteback(PassthroughLL):
 
 class Rclone(Peer):
     """rclone's mount, uploading at close to rclone's own webdav server."""
-    name = "rclone"
+    name, has_links = "rclone", False
 
     @classmethod
     def prepare(cls, tools):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draws the tables of docs/PERFORMANCE.md from what bench.py and backlog.py printed: table.py RESULTS.jsonl docs/PERFORMANCE.md
+"""Draws the tables of docs/PERFORMANCE.md from what the benchmarks of this folder printed: table.py RESULTS.jsonl docs/PERFORMANCE.md
 
 What lies between the two marks of the page is replaced.
 """
@@ -15,6 +15,7 @@ AIMS = (
     ("read, of passthrough_ll", "read", "MBps", None, "ratio", ">=", 1.0),
     ("5,000 files of 16 KiB made, of passthrough_ll", "files", "create_s", None, "ratio", "<=", 1.2),
     ("their names and attributes, of passthrough_ll", "files", "list_s", None, "ratio", "<=", 1.0),
+    ("15,000 names listed, of passthrough_ll", "names", "list_s", None, "ratio", "<=", 1.0),
     ("all of them synced, s", "files", "synced_s", None, "median", "<=", 8),
     ("2 GiB synced, of the time of its write", "write", "synced_of_write", "1M", "median", "<=", 1.3),
     ("worker, CPU s for 2 GiB", "write", "daemon_cpu_s", "1M", "median", "<=", 3),
@@ -62,6 +63,29 @@ def backlogs(lines):
                *(line.get(name, "") for name in ("usable_s", "recovered_s", "summary_s", "peak_rss_mib", "synced_s")))
 
 
+def lengths(lines):
+    for line in lines:
+        yield (line["chunks"] >> 10, *(line[name] for name in (
+            "stored_s", "worker_ms_per_chunk", "receiver_ms_per_chunk", "peak_rss_mib")))
+
+
+def floors(summaries, limits):
+    """What the steps cost that nobody can leave out, per GiB, beside what was measured of 2 GiB."""
+    step = {line["step"]: line["cpu_s_per_gib"] for line in limits}
+
+    def per_gib(peer, figure):
+        line = summaries.get((peer, "write", figure, "1M"))
+        return line["median"] / 2 if line else float("nan")
+
+    brought = per_gib("passthrough_ll", "daemon_cpu_s")
+    for role, parts, measured in (
+        ("worker", {"FUSE (passthrough_ll)": brought, **{name: step[name] for name in ("read", "hashed", "sent")}},
+         per_gib("reelfs", "daemon_cpu_s")),
+        ("receiver", {name: step[name] for name in ("received", "hashed", "written")}, per_gib("reelfs", "server_cpu_s"))):
+        words = " + ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
+        yield role, words, f"{sum(parts.values()):.2f}", f"{measured:.2f}"
+
+
 def main():
     results, page = sys.argv[1:3]
     lines = [json.loads(line) for line in open(results, encoding="utf-8") if line.startswith("{")]
@@ -78,6 +102,13 @@ def main():
         parts += ["With a backlog:", table(
             ("case", "chunks", "synced recordings", "usable s", "recovered s", "summary s", "peak MiB", "32 MiB synced s"),
             backlogs(cases))]
+    if grown := [line for line in lines if line.get("measure") == "growth"]:
+        parts += ["At the end of a recording of so many GiB:", table(
+            ("GiB", "64 MiB more stored s", "worker, CPU ms a chunk", "receiver, CPU ms a chunk", "worker, peak MiB"),
+            lengths(grown))]
+    if limits := [line for line in lines if line.get("measure") == "limit"]:
+        parts += ["What this machine needs at least, CPU s per GiB:", table(
+            ("", "steps", "sum", "measured"), floors(summaries, limits))]
     text = open(page, encoding="utf-8").read()
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

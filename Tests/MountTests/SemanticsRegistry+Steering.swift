@@ -3,8 +3,9 @@ extension SemanticsRegistry {
   static let shownOfSteering: [(promise: String, by: [String])] = [
     (#"`--limit-schedule "08:00,2M 18:00,off"` sets the limit by the local time of day, with weekdays where given (`Mon-08:00,512K`): each entry holds until the next one's time, round the week."#,
      [#"an entry holds from its time on until the next one's, also past midnight"#, #"entries of a weekday hold round the week, and mix with those of every day"#]),
-    (#"A limit set by `reelfs limit` holds until the next entry's time, without a schedule until the worker is replaced or the mount ends."#,
-     [#"a limit set by hand holds until the next window"#, #"a schedule sets the limit, and a limit by hand holds until the next window"#]),
+    (#"A limit set by `reelfs limit` holds until the next entry's time, without a schedule until the mount ends or `limit` is changed in the configuration."#,
+     [#"a limit set by hand holds until the next window"#, #"a schedule sets the limit, and a limit by hand holds until the next window"#,
+      #"a limit by hand outlives the worker, and ends with the mount"#]),
     (#"Where clocks jump over an entry's time it begins after the gap."#,
      [#"clocks that jump over an entry begin it after the gap; an hour that comes twice is treated alike both times"#]),
     (#"With `--sync-every 15m` everything is queued, and sent in rounds."#,

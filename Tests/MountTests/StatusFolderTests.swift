@@ -142,11 +142,12 @@ struct StatusFolderTests {
       try world.startMount(to: world.receiverURL)
       try Files.write(world.path("two"), noise(100))
       try world.waitUntilSynced("two")
+      // Told a moment after the journal has it.
+      try eventually("both are told of") { try world.events().count { $0.type == "SESSION_UPLOAD_COMPLETE" } == 2 }
 
       let events = try world.events()
       #expect(zip(events, events.dropFirst()).allSatisfy { $0.id + 1 == $1.id })
       #expect(events.first?.id == 1)
-      #expect(events.filter { $0.type == "SESSION_UPLOAD_COMPLETE" }.count == 2)
       #expect(events.filter { $0.type == "SESSION_REGISTERED" }.count == 2)
       #expect(events.filter { $0.type == "CHUNK_UPLOADED" }.count == 3)
     }

@@ -148,7 +148,6 @@ public struct UploadLoop<
       unstarted = []
       var outcomes: [UploadEvent] = []
       for transfer in transfers {
-        scheduler.starts(transfer.id)
         switch source.load(transfer.request) {
         case .payload(let payload): transport.start(transfer, payload)
         case .outcome(let outcome): outcomes.append(.transferred(transfer.id, outcome))

@@ -56,15 +56,6 @@ extension UploadScheduler {
     sessions[session]?.isChanged = false
   }
 
-  /// What it sends is read now, and everything so far is journaled: a change while it waited for the journal is in it.
-  mutating func starts(_ id: TransferID) {
-    guard let transfer = transfers.first(where: { $0.id == id }) else { return }
-    for session in transfer.request.sessions where sessions[session]?.conversation == id {
-      sessions[session]?.isRenamed = false
-      sessions[session]?.isChanged = false
-    }
-  }
-
   /// Starts one request.
   @discardableResult
   mutating func lease(_ request: UploadRequest, charged: Int = 0) -> TransferID {
@@ -120,11 +111,16 @@ extension UploadScheduler {
   }
 
   /// Meanwhile the destination may have gone away or asked for time, somebody may have paused or held it, its session may
-  /// have been refused, and a recording that was to be completed may have gone on and has chunks to send first.
+  /// have been refused, and a recording may have a new name, or have gone on and have chunks to send before it is completed.
   private func mayStart(_ request: UploadRequest) -> Bool {
-    if request == .probe { return true }
     let entries = request.sessions.compactMap { sessions[$0] }
-    if case .complete = request, entries.contains(where: \.isChanged) { return false }
+    switch request {
+    case .probe: return true
+    case .announce where entries.contains { $0.isRenamed }: return false
+    case .complete where entries.contains { $0.isRenamed || $0.isChanged }: return false
+    case .recordings where entries.contains { $0.isRenamed || $0.isChanged }: return false
+    case .announce, .complete, .recordings, .chunk, .run: break
+    }
     return maySend && entries.allSatisfy(\.mayWork) && connection.notBefore.map { $0 <= now } ?? true
   }
 

@@ -107,7 +107,8 @@ MUTATIONS = [
     ("held back, and started although its session may not", "UploadCore/UploadScheduler+Starting.swift",
      "return maySend && entries.allSatisfy(\\.mayWork) &&", "return maySend &&"),
     ("held back, and completed although it went on", "UploadCore/UploadScheduler+Starting.swift",
-     "    if case .complete = request, entries.contains(where: \\.isChanged) { return false }\n", ""),
+     "case .complete where entries.contains { $0.isRenamed || $0.isChanged }: return false",
+     "case .complete where entries.contains { $0.isRenamed }: return false"),
     ("a failing journal is tried without a pause", "UploadCore/UploadLoop.swift",
      "journalRetry = now + Self.journalPause", "journalRetry = now"),
     ("an append asks the journal", "UploadCore/ChunkTracker.swift",
@@ -142,8 +143,6 @@ MUTATIONS = [
      "    sessions[session]?.mustBeAnnounced = transfer.request == .complete(session)\n", ""),
     ("a small recording of which parts were begun is completed for ever", "UploadCore/UploadScheduler+Outcomes.swift",
      "    sessions[session]?.mustBeAnnounced = !entry.isAnnounced\n", ""),
-    ("a completion that waited for the journal counts as outdated", "UploadCore/UploadLoop.swift",
-     "        scheduler.starts(transfer.id)\n", ""),
     ("a discovered geometry is adopted in the order of hashing", "UploadCore/UploadScheduler+Runs.swift",
      "for session in sessions.keys.sorted() {", "for session in sessions.keys {"),
     # Small recordings that travel whole.

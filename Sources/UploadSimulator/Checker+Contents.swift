@@ -42,6 +42,7 @@ extension Checker {
     case .synced(let session, let revision):
       forgetful.remove(session)
       checkWhole(session, revision, world)
+    case .held(let session, let isHeld): if isHeld { held.insert(session) } else { held.remove(session) }
     case .failureCleared(let session):
       // A refused recording that changed, or was asked about, gets another chance at once.
       failedAt[session] = nil

@@ -39,6 +39,7 @@ extension Checker {
     }
     if now < notBefore { fail("I5", "a request before Retry-After was over") }
     for session in transfer.request.sessions {
+      if held.contains(session) { fail("I5", "a request of \(session.number), which is held back") }
       if let failure = failedAt[session], now < failure + policy.retryInitial {
         fail("I5", "\(session.number) tried again sooner than the shortest delay")
       }
@@ -199,6 +200,7 @@ extension Checker {
     somethingDone(now)
     isAway = false
     isPaused = false
+    held = []
     isBack = false
     lastStarted = 0
     startedAt = [:]

@@ -27,6 +27,8 @@ struct Checker {
   var isAway = false
   /// Somebody paused all, the uploader has said so, and nobody has given it another command since.
   var isPaused = false
+  /// Sessions that this process has journaled as held back, and not as released since.
+  var held: Set<SessionID> = []
   /// The first failure of a session since its last start, success or pardon.
   var failedAt: [SessionID: Instant] = [:]
   /// When an attempt of a session ended last without an answer: the spool could not read it, or it was given up.

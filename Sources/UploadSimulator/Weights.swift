@@ -66,8 +66,8 @@ struct Weights {
     case 2:
       actions.removeAll { $0.action == .read || $0.action == .sync || $0.action == .rewrite }
       actions += [(.evict, 100), (.truncate, 150), (.append, 500), (.powerCut, 60)]
-    // The journal is full while somebody pauses, or the destination refuses us.
-    case 3: actions += [(.journalFails, 60), (.append, 200), (.pause, 20), (.resume, 40)]
+    // The journal is full while somebody pauses, the destination refuses us, or what was closed goes on.
+    case 3: actions += [(.journalFails, 60), (.append, 200), (.close, 60), (.reopen, 100), (.pause, 20), (.resume, 40)]
     // What was closed goes on and is closed again, while its end is on its way.
     case 4: actions += [(.append, 300), (.close, 150), (.reopen, 150)]
     default: break

@@ -43,7 +43,7 @@ MUTATIONS = [
     ("backoff reset lost", "UploadCore/UploadScheduler+Failures.swift",
      "    sessions[session]?.failures = 0\n", ""),
     ("a resting session is not left alone", "UploadCore/SessionEntry.swift",
-     "guard failure == nil, !isHeld, notBefore == nil else", "guard failure == nil, !isHeld else"),
+     "{ failure == nil && !isHeld && notBefore == nil }", "{ failure == nil && !isHeld }"),
     ("probe herd", "UploadCore/UploadScheduler+Connection.swift",
      "guard connection.probe == nil, !isPaused, rounds.isOpen else { return }\n    switch",
      "guard !isPaused, rounds.isOpen else { return }\n    switch"),

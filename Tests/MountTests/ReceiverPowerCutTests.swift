@@ -25,11 +25,12 @@ struct ReceiverPowerCutTests {
       try eventually("some is stored") { stored(world, "take") >= (1 + 2 * seed) * mebibyte }
       try file.write([1, 2, 3], at: 5)
       usleep(UInt32(noise(8, seed: UInt64(seed))[0]) * 2_000)
+      // Before the cut: see `PowerCutTests.randomMoments`.
+      let through = stored(world, "take")
       try disk.cutPower()
       try world.stopReceiver(SIGKILL)
       // Receipts that were under way are in the journal by now, or will never come.
       try world.wait(for: "paused", of: "take")
-      let through = stored(world, "take")
       let expected = try Files.read(world.path("take"))
       try disk.powerUp()
 
@@ -94,11 +95,11 @@ struct ReceiverPowerCutTests {
       for (number, name) in names.enumerated() { try Files.write(world.path(name), noise(500 + number, seed: UInt64(number))) }
       try eventually("some are synced") { world.attribute("status", of: names[100 * seed]) == "synced" }
       usleep(UInt32(noise(8, seed: UInt64(seed))[0]) * 500)
+      let synced = names.filter { world.attribute("status", of: $0) == "synced" }
       try disk.cutPower()
       try world.stopReceiver(SIGKILL)
       // All of them may have arrived before.
       try eventually("it is away") { ["paused", "synced"].contains(world.attribute("status", of: "")) }
-      let synced = names.filter { world.attribute("status", of: $0) == "synced" }
       try disk.powerUp()
 
       let (code, report) = try world.reelfs("receive", "--verify", "--data", world.data)

@@ -14,7 +14,12 @@ extension RecordingFileSystem {
     if name == .none { return try makeNameless(in: parent, mode: mode, flags: flags, context) }
     let (backing, isNew) = try translated { () throws(SpoolError) in
       try spool.tree.reading { () throws(SpoolError) in
-        try makeRecording(name, in: parent, mode: mode, isExclusive: flags & O_EXCL != 0, context)
+        let made = try makeRecording(name, in: parent, mode: mode, isExclusive: flags & O_EXCL != 0, context)
+        // Made by a reader, as flock(1) does: no writer will close it, and it is a finished recording all the same.
+        if made.isNew, !Self.writes(flags) {
+          try spool.open(made.0.inode, forWriting: true).closed(forWriting: true)
+        }
+        return made
       }
     }
     // What was made just now is empty already.

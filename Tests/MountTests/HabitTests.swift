@@ -5,6 +5,15 @@ import Testing
 /// Habits of recorders and copying programs that a file system which uploads must not stumble over.
 @Suite("Habits of recorders", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))
 struct HabitTests {
+  @Test("a file that a reader makes, as flock does, is an empty recording, and synced", .enabled(if: Machine.has("flock")))
+  func madeByReader() async throws {
+    try await withMount { world in
+      try world.shell("flock $MNT/lock true")
+      try world.waitUntilSynced("lock")
+      #expect(try world.isIdentical("lock"))
+    }
+  }
+
   @Test(
     "what a program copies in arrives byte for byte",
     arguments: [

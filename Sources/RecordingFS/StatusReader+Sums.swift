@@ -14,11 +14,15 @@ extension StatusReader {
       each(below: path, summaries) { sum.add($0) }
       return sum
     }
+    let loaded = spool.loadedSessions
+    var unseen = Set(loaded)
     // As in `each`, a journal that cannot be read shows nothing.
-    let settled = try? spool.journal.eachUnsettled(below: path, loaded: spool.loadedSessions) { row in
+    let settled = try? spool.journal.eachUnsettled(below: path, loaded: loaded) { row in
+      unseen.remove(row.session)
       sum.add(status(row, [], summaries))
     }
     if let settled { sum.add(self.settled(settled)) }
+    each(of: unseen, below: path) { sum.add($0) }
     return sum
   }
 
@@ -65,8 +69,25 @@ extension StatusReader {
   }
 
   private func each(below path: [UInt8], _ summaries: [UploadSummary], _ body: (RecordingStatus) -> Void) {
+    var unseen = Set(spool.loadedSessions)
     // A journal that cannot be read shows nothing rather than something wrong; `journal_error` says why.
-    try? spool.journal.eachSession(below: path, copies: copies) { row, others in body(status(row, others, summaries)) }
+    try? spool.journal.eachSession(below: path, copies: copies) { row, others in
+      unseen.remove(row.session)
+      body(status(row, others, summaries))
+    }
+    each(of: unseen, below: path, body)
+  }
+
+  /// Recordings that the journal did not show below `path`, although they lie there: made, or moved there, so recently that
+  /// the uploader has not told it.
+  /// - Parameter unseen: of those that were loaded before the journal was asked.
+  private func each(of unseen: Set<SessionID>, below path: [UInt8], _ body: (RecordingStatus) -> Void) {
+    for session in unseen {
+      guard let inode = spool.knownRecording(session)?.inode, let place = spool.tree.currentPath(inode),
+        path.isEmpty || place.starts(with: path + [UInt8(ascii: "/")]), let status = status(of: inode)
+      else { continue }
+      body(status)
+    }
   }
 
   /// What `status` would have given of each, added up.

@@ -82,6 +82,13 @@ public final class SpoolTree: Sendable {
     inode == rootInode ? [] : try path(of: inode)
   }
 
+  /// The path below the root of a node that has one and was looked up, as of now; takes the lock by itself.
+  public func currentPath(_ inode: UInt64) -> [UInt8]? {
+    namesLock.lockShared()
+    defer { namesLock.unlock() }
+    return rememberedPath(inode)
+  }
+
   /// The path of `name` in the folder `parent`, relative to `root`.
   public func path(of name: [UInt8], in parent: UInt64) throws(SpoolError) -> [UInt8] {
     parent == rootInode ? name : try path(of: parent) + [UInt8(ascii: "/")] + name

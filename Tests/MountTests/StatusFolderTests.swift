@@ -121,6 +121,22 @@ struct StatusFolderTests {
     }
   }
 
+  @Test("a folder is not synced from the moment on in which a file is made or moved in it", arguments: [false, true])
+  func young(isMoved: Bool) async throws {
+    try await withMount { world in
+      for number in 0..<100 {
+        let (folder, name) = (Path("\(number)"), Path("\(number)/take"))
+        try Files.makeFolder(world.path(folder))
+        let file = try OpenFile(world.path(isMoved ? "take" : name), O_CREAT | O_WRONLY)
+        defer { try? file.close() }
+        // Open, so nobody can say that it is stored.
+        if isMoved { try Files.rename(world.path("take"), to: world.path(name)) }
+        #expect(world.attribute("status", of: folder) == "uploading", "\(name)")
+        if !isMoved { #expect(try Files.text(world.statusPath("sessions.json")).contains("\"\(name)\""), "\(name)") }
+      }
+    }
+  }
+
   @Test("the summary says when everything is safe")
   func summary() async throws {
     try await withMount { world in

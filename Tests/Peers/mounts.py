@@ -165,8 +165,11 @@ class Mount:
         except AssertionError as error:
             raise AssertionError(f"{error}; it says {self.complaint()}") from None
 
-    def events(self):
-        return [json.loads(line) for line in open(self.path / ".status" / "events.jsonl", encoding="utf-8")]
+    def told(self, *types):
+        """Waits for the events, which are told a moment after the journal, and with it the status, has what they are about."""
+        log = self.path / ".status" / "events.jsonl"
+        peers.until(
+            lambda: set(types) <= {json.loads(line)["type"] for line in open(log, encoding="utf-8")}, f"{types} are told")
 
     def local_bytes(self, name):
         """What the spool's copy occupies."""

@@ -33,6 +33,9 @@ package final class HTTPEngine {
   /// Longest single wait, so that a missed wake could never be for ever.
   private static let waitMillisecondsMax: Int64 = 60_000
 
+  /// News that come thick and fast, as of many small files, are then dealt with together, in one turn and one transaction.
+  private static let wakeSpacing = Span.milliseconds(4)
+
   package let wakeHandle: WakeHandle
   private let multi: UnsafeMutableRawPointer
   private let configuration: Configuration
@@ -46,6 +49,8 @@ package final class HTTPEngine {
   private var distrustsOldConnections = false
   /// Requests that libcurl would not even take; reported by the next poll.
   private var refused: [Event] = []
+  /// When the last poll ended.
+  private var lastReturn = Instant(nanoseconds: 0)
 
   package init(_ configuration: Configuration, clock: any MonotonicClock) throws(DestinationError) {
     guard CurlGlobal.isReady, let multi = curl_multi_init() else { throw .libraryUnavailable }
@@ -93,18 +98,25 @@ package final class HTTPEngine {
     abandon(handle)
   }
 
-  /// Waits until something is to be reported, somebody calls `wake()`, or `deadline` (nil: for ever).
+  /// Waits until something is to be reported, somebody calls `wake()`, or `deadline` (nil: for ever). A wake ends it no sooner
+  /// than some milliseconds after the last one ended.
   package func poll(until deadline: Instant?) -> [Event] {
+    defer {
+      lastReturn = clock.now
+      // Before the caller looks for what it was woken for.
+      wakeHandle.lower()
+    }
+    let wakesFrom = lastReturn + Self.wakeSpacing
     while true {
       var running: Int32 = 0
       // A failure here shows in the transfers: they stall or fail.
       curl_multi_perform(multi, &running)
       let now = clock.now
       let events = takeRefused() + takeFinished() + takeStalledAndProgress(at: now)
-      let isWoken = wakeHandle.takeWake()
-      let isOver = deadline.map { now >= $0 } ?? false
-      if isWoken || isOver || !events.isEmpty { return events }
-      wait(until: deadline, now: now)
+      let isWoken = wakeHandle.isUp
+      let end = isWoken ? min(wakesFrom, deadline ?? wakesFrom) : deadline
+      if !events.isEmpty || end.map({ now >= $0 }) ?? false { return events }
+      wait(until: end, now: now)
     }
   }
 

@@ -22,8 +22,10 @@ public final class WakeHandle: Sendable {
     }
   }
 
-  /// Whether anybody called `wake()` since this was last asked.
-  func takeWake() -> Bool { isRaised.exchange(false, ordering: .sequentiallyConsistent) }
+  /// Whether anybody called `wake()` since `lower()`; until then, further calls cost nothing.
+  var isUp: Bool { isRaised.load(ordering: .sequentiallyConsistent) }
+
+  func lower() { isRaised.store(false, ordering: .sequentiallyConsistent) }
 
   func detach() { target.withLock { $0 = nil } }
 }

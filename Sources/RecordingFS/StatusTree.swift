@@ -164,7 +164,7 @@ public final class StatusTree: Sendable {
 
   private func size(of node: NodeID) throws(Errno) -> Int {
     if special(node) == .events {
-      return (try? FileManager.default.attributesOfItem(atPath: events.string)[.size] as? Int) ?? 0
+      return Int(Backing.size(of: events.string))
     }
     return try content(of: node).count
   }

@@ -102,6 +102,11 @@ public enum Backing {
     try status([], in: file)
   }
 
+  /// Bytes of a file of ours; 0 when it is not there. Foundation would look up its owner's name for that.
+  public static func size(of path: String) -> Int64 {
+    (try? status(Array(path.utf8), in: FileDescriptor(rawValue: AT_FDCWD)))?.size ?? 0
+  }
+
   public static func makeFolder(_ path: [UInt8], in folder: FileDescriptor, mode: UInt32) throws(SpoolError) {
     try call("mkdir") { with(path, in: folder) { mkdirat($0, $1, mode) } }
   }
@@ -244,25 +249,37 @@ public enum Backing {
   // MARK: Extended attributes (paths are absolute or relative to the working folder: the calls know no `at` form)
 
   public static func attribute(_ name: [UInt8], of path: [UInt8]) throws(SpoolError) -> [UInt8] {
-    // XATTR_SIZE_MAX: no value is larger.
-    var buffer = [UInt8](repeating: 0, count: 65_536)
-    let count = try call("getxattr") {
-      buffer.withUnsafeMutableBytes { bytes in
-        withAbsolute(path) { path in with(name) { lgetxattr(path, $0, bytes.baseAddress, bytes.count) } }
-      }
+    try attributeBytes("getxattr") { bytes in
+      withAbsolute(path) { path in with(name) { lgetxattr(path, $0, bytes.baseAddress, bytes.count) } }
     }
-    return Array(buffer[..<count])
   }
 
   public static func attributeNames(of path: [UInt8]) throws(SpoolError) -> [[UInt8]] {
-    // XATTR_LIST_MAX.
-    var buffer = [UInt8](repeating: 0, count: 65_536)
-    let count = try call("listxattr") {
-      buffer.withUnsafeMutableBytes { bytes in
-        withAbsolute(path) { llistxattr($0, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count) }
-      }
+    try attributeBytes("listxattr") { bytes in
+      withAbsolute(path) { llistxattr($0, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count) }
+    }.split(separator: 0).map(Array.init)
+  }
+
+  /// What `read` puts into a buffer. A small one at first: the kernel asks for an attribute of each new file before its first
+  /// write, and both sides would clear 64 KiB for it.
+  private static func attributeBytes(
+    _ name: String, _ read: (UnsafeMutableRawBufferPointer) -> Int
+  ) throws(SpoolError) -> [UInt8] {
+    do {
+      return try attributeBytes(name, max: 256, read)
+    } catch .io(.outOfRange, _) {
+      // XATTR_SIZE_MAX, XATTR_LIST_MAX: nothing is larger.
+      return try attributeBytes(name, max: 65_536, read)
     }
-    return buffer[..<count].split(separator: 0).map(Array.init)
+  }
+
+  private static func attributeBytes(
+    _ name: String, max: Int, _ read: (UnsafeMutableRawBufferPointer) -> Int
+  ) throws(SpoolError) -> [UInt8] {
+    var buffer = [UInt8](repeating: 0, count: max)
+    let count = try call(name) { buffer.withUnsafeMutableBytes(read) }
+    buffer.removeLast(max - count)
+    return buffer
   }
 
   public static func setAttribute(_ name: [UInt8], _ value: [UInt8], flags: Int32, of path: [UInt8])
@@ -286,14 +303,8 @@ public enum Backing {
 
   /// nil when the file has no such attribute, or its file system has none at all.
   static func attribute(_ name: String, of file: FileDescriptor) -> String? {
-    var buffer = [UInt8](repeating: 0, count: 256)
-    var count = fgetxattr(file.rawValue, name, &buffer, buffer.count)
-    if count < 0, Glibc.errno == ERANGE {
-      // XATTR_SIZE_MAX: no value is larger.
-      buffer = [UInt8](repeating: 0, count: 65_536)
-      count = fgetxattr(file.rawValue, name, &buffer, buffer.count)
-    }
-    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+    let value = try? attributeBytes("getxattr") { fgetxattr(file.rawValue, name, $0.baseAddress, $0.count) }
+    return value.flatMap { $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self) }
   }
 
   /// An id of the mount that holds `path`, never used again while the machine runs; 0 on kernels before 6.8.

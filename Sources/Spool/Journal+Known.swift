@@ -39,7 +39,7 @@ extension Journal {
     _ chunk: ChunkID, _ sendable: SendableChunk, _ digest: ChunkDigest
   ) throws(JournalError) -> (version: ChunkVersion, isStored: Bool)? {
     let key: StatementArguments = [chunk.session.number, chunk.index]
-    let known = try read { db in
+    let known = try readSingle { db in
       try Row.fetchOne(
         db.cachedStatement(sql: "SELECT version, bytes, digest FROM known_chunks WHERE session = ? AND idx = ?"),
         arguments: key

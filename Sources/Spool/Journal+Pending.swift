@@ -25,7 +25,7 @@ package struct SendableChunk: Sendable {
 extension Journal {
   /// When the first byte that is not stored was last sealed or opened, in seconds since 1970; nil: none is known.
   public func oldestPending(of session: SessionID) throws(JournalError) -> Double? {
-    try read { db in
+    try readSingle { db in
       try Double.fetchOne(
         // The index is named, or SQLite looks through all that is stored first.
         db.cachedStatement(
@@ -36,7 +36,7 @@ extension Journal {
 
   /// The same for a further destination, which has every chunk before `through`.
   public func oldestPending(of session: SessionID, from through: Int) throws(JournalError) -> Double? {
-    try read { db in
+    try readSingle { db in
       try Double.fetchOne(
         db.cachedStatement(
           sql: """
@@ -115,7 +115,7 @@ extension Journal {
 
   /// nil when the chunk is open, stored or gone: nothing to send.
   package func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
-    try read { try Self.sendable(chunk, $0) }
+    try readSingle { try Self.sendable(chunk, $0) }
   }
 
   private static func sendable(_ chunk: ChunkID, _ db: Database) throws -> SendableChunk? {

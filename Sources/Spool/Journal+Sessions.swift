@@ -51,7 +51,7 @@ public struct SessionRow: Sendable {
 
 extension Journal {
   public func session(_ session: SessionID) throws(JournalError) -> SessionRow? {
-    try read { try Self.row(session, $0) }
+    try readSingle { try Self.row(session, $0) }
   }
 
   static func row(_ session: SessionID, _ db: Database) throws -> SessionRow? {
@@ -86,11 +86,9 @@ extension Journal {
 
   /// A session at every destination, as of one moment; the first one's row, then the others'.
   public func session(_ session: SessionID, copies: [JournalCopy]) throws(JournalError) -> (SessionRow, [SessionRow])? {
-    try read { db in
-      let row = try Row.fetchOne(
-        db.cachedStatement(sql: "SELECT \(SessionRow.columns) FROM sessions WHERE number = ?"), arguments: [session.number]
-      ).map(SessionRow.init)
-      return try row.map { ($0, try copies.compactMap { copy in try copy.row(session, db) }) }
+    if copies.isEmpty { return try self.session(session).map { ($0, []) } }
+    return try read { db in
+      try Self.row(session, db).map { ($0, try copies.compactMap { copy in try copy.row(session, db) }) }
     }
   }
 

@@ -18,8 +18,7 @@ extension Journal {
     var statistics = JournalStatistics()
     func add(_ name: String, _ value: some CustomStringConvertible) { statistics.figures.append((name, value.description)) }
     for suffix in ["", "-wal", "-shm", ".reserve"] {
-      let size = (try? FileManager.default.attributesOfItem(atPath: path + suffix)[.size] as? Int) ?? 0
-      add("journal.sqlite\(suffix)_bytes", size)
+      add("journal.sqlite\(suffix)_bytes", Backing.size(of: path + suffix))
     }
     let rows = try read { db in
       try Self.counted.map { (name, sql) in (name, try Int64.fetchOne(db, sql: sql) ?? 0) }

@@ -11,6 +11,8 @@ internal import Synchronization
 /// GRDB's one writer queue. Readers never wait for writers.
 public final class Journal: Sendable {
   let pool: DatabasePool
+  /// A connection for single statements: they need no transaction, and the pool's cost several times as much as the statement.
+  private let single: DatabaseQueue
   let path: String
   /// Signalled whenever chunks have been recorded as stored.
   let progress = Progress()
@@ -38,11 +40,10 @@ public final class Journal: Sendable {
     reserve = JournalReserve(journal: path)
     reserve.makeRoomToBegin()
     // SQLite makes it when it opens the journal, also for whoever only reads: an empty one says nothing.
-    let logBytes = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int) ?? 0
-    let logWasThere = logBytes > 0
+    let logWasThere = Backing.size(of: path + "-wal") > 0
     var configuration = Configuration()
     configuration.maximumReaderCount = 4
-    configuration.busyMode = .timeout(5)
+    configuration.busyMode = Self.patience
     configuration.prepareDatabase { db in
       try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -1024")
       // A log that grew while somebody read is cut when it begins anew; else every turn would find it large for ever.
@@ -56,6 +57,7 @@ public final class Journal: Sendable {
       try Schema.migrator.migrate(pool)
       try Self.beginUse(pool, path: path, logWasThere: logWasThere)
       unchecked = Mutex(try Self.uncheckedSessions(pool))
+      single = try Self.openSingle(path)
       self.pool = pool
     } catch {
       throw Self.translated(error)
@@ -71,9 +73,10 @@ public final class Journal: Sendable {
     var configuration = Configuration()
     configuration.readonly = true
     configuration.maximumReaderCount = 1
-    configuration.busyMode = .timeout(5)
+    configuration.busyMode = Self.patience
     do {
       pool = try DatabasePool(path: path, configuration: configuration)
+      single = try Self.openSingle(path)
       let (isNewer, isComplete) = try pool.read {
         (try Schema.migrator.hasBeenSuperseded($0), try Schema.migrator.hasCompletedMigrations($0))
       }
@@ -118,8 +121,25 @@ public final class Journal: Sendable {
     }
   }
 
+  /// One snapshot for all of `body`.
   func read<T>(_ body: (Database) throws -> T) throws(JournalError) -> T {
     do { return try pool.read(body) } catch { throw Self.translated(error) }
+  }
+
+  /// For one quick statement, or several that need not be of the same moment. Not within another one.
+  func readSingle<T>(_ body: (Database) throws -> T) throws(JournalError) -> T {
+    do { return try single.unsafeRead(body) } catch { throw Self.translated(error) }
+  }
+
+  /// For whoever else, another process too, holds the journal.
+  private static let patience = Database.BusyMode.timeout(5)
+
+  private static func openSingle(_ path: String) throws -> DatabaseQueue {
+    var configuration = Configuration()
+    configuration.readonly = true
+    configuration.busyMode = patience
+    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -1024") }
+    return try DatabaseQueue(path: path, configuration: configuration)
   }
 
   private static let logBytesMax = 16 << 20
@@ -127,8 +147,7 @@ public final class Journal: Sendable {
   /// Copies the WAL into the database when it has grown past 4,096 pages (16 MiB). Called on the uploader thread between
   /// turns, so that no kernel thread ever pays for a checkpoint.
   public func checkpointIfLarge() {
-    let walBytes = (try? FileManager.default.attributesOfItem(atPath: path + "-wal")[.size] as? Int) ?? 0
-    guard walBytes > Self.logBytesMax else { return }
+    guard Backing.size(of: path + "-wal") > Self.logBytesMax else { return }
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.passive) }
   }
 
@@ -145,6 +164,8 @@ public final class Journal: Sendable {
       return
     }
     _ = try? pool.writeWithoutTransaction { try $0.checkpoint(.truncate) }
+    // First: the last connection takes the log away, and this one may not.
+    try? single.close()
     try? pool.close()
   }
 

@@ -20,7 +20,7 @@ extension JournalCopy: DestinationJournal {
   }
 
   package func session(_ session: SessionID) throws(JournalError) -> SessionRow? {
-    try journal.read { try row(session, $0) }
+    try journal.readSingle { try row(session, $0) }
   }
 
   func row(_ session: SessionID, _ db: Database) throws -> SessionRow? {
@@ -62,7 +62,7 @@ extension JournalCopy: DestinationJournal {
   }
 
   package func sendable(_ chunk: ChunkID) throws(JournalError) -> SendableChunk? {
-    try journal.read { try sendable(chunk, $0) }
+    try journal.readSingle { try sendable(chunk, $0) }
   }
 
   private func sendable(_ chunk: ChunkID, _ db: Database) throws -> SendableChunk? {

@@ -113,7 +113,7 @@ extension Journal {
 
   /// What a destination in use has acknowledged of exactly this chunk and version, the first before others; nil: none has.
   func receipt(of chunk: ChunkID, _ version: ChunkVersion) throws(JournalError) -> ChunkDigest? {
-    try read { db in
+    try readSingle { db in
       try Data.fetchOne(
         db.cachedStatement(
           sql: """

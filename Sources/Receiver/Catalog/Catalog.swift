@@ -50,6 +50,12 @@ final class Catalog: Sendable {
     do { return try pool.read(body) } catch { throw CatalogError(error) }
   }
 
+  /// The same on the writer's connection, for one quick statement on the vault's thread: costs a fraction of a transaction of
+  /// the pool's, and waits for nobody, because that thread is the one that writes.
+  func readSingle<Result>(_ body: (Database) throws -> Result) throws(CatalogError) -> Result {
+    do { return try pool.writeWithoutTransaction(body) } catch { throw CatalogError(error) }
+  }
+
   /// Reads what is committed, on one of the pool's own threads.
   func snapshot<Result: Sendable>(_ body: @escaping @Sendable (Database) throws -> Result) async throws(CatalogError)
     -> Result

@@ -64,7 +64,7 @@ extension VaultWriter {
     let number = state.record.number
     if try state.admit(writer: upload.writer) { round.touch(state) }
     let known = try cataloged { catalog throws(CatalogError) in
-      try catalog.read { db in try ChunkRecord.fetch(db, session: number, index: upload.index) }
+      try catalog.readSingle { db in try ChunkRecord.fetch(db, session: number, index: upload.index) }
     }
     if let known {
       let isSame = known.digest == upload.digest

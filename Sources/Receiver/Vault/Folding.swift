@@ -74,7 +74,7 @@ extension VaultWriter {
   private func overlays(_ state: SessionState, limit: Int) throws(ReceiverError) -> [ChunkRecord] {
     let (number, folded) = (state.record.number, state.record.folded)
     return try cataloged { catalog throws(CatalogError) in
-      try catalog.read { db in
+      try catalog.readSingle { db in
         try ChunkRecord.fetchOverlays(db, session: number, below: folded, limit: limit)
       }
     }
@@ -83,7 +83,7 @@ extension VaultWriter {
   private func partNextInLine(_ state: SessionState) throws(ReceiverError) -> ChunkRecord? {
     let (number, index) = (state.record.number, state.record.folded)
     let chunk = try cataloged { catalog throws(CatalogError) in
-      try catalog.read { db in try ChunkRecord.fetch(db, session: number, index: index) }
+      try catalog.readSingle { db in try ChunkRecord.fetch(db, session: number, index: index) }
     }
     return chunk?.place == .part ? chunk : nil
   }

@@ -94,6 +94,22 @@ struct DoctorOnSickMachinesTests {
     }
   }
 
+  @Test("a mount that stands still, without waiting for it; nor does debug-bundle")
+  func silentMount() async throws {
+    try await withMount { world in
+      let mount = try #require(world.mount)
+      let processes = [mount.pid] + mount.descendants
+      for process in processes { kill(process, SIGSTOP) }
+      defer { for process in processes { kill(process, SIGCONT) } }
+      let (code, output) = try world.reelfs("doctor", "--state-dir", world.folder + "/none")
+      #expect(code == 1)
+      let finding = Self.finding("mounts", output)
+      #expect(finding.contains("no answer: ") && finding.contains(world.mountpoint) && finding.contains("stopped"), "\(finding)")
+      let bundle = try world.reelfs("debug-bundle", "--output", world.folder + "/bundle.tar.gz")
+      #expect(bundle.code == 0 && bundle.output.contains("\(world.mountpoint) does not answer"), "\(bundle.output)")
+    }
+  }
+
   @Test("a full disk")
   func fullDisk() async throws {
     try await withWorld { world in

@@ -32,7 +32,11 @@ struct DebugBundleCommand: ParsableCommand {
     // A program that is in trouble may have no mount at all: then there is still the rest.
     let places = mountpoint == nil ? (try? MountLocator.system.places(for: nil)) ?? [] : try MountLocator.system.places(for: mountpoint)
     guard places.allSatisfy({ $0.target == .all }) else { throw CommandFailure("\(mountpoint ?? "") is not the root of a mount") }
-    let bundle = DebugBundle(mounts: places.map(\.root), stateDirectory: stateDir, includesNames: includeNames)
+    let roots = places.map(\.root)
+    let silent = zip(roots, MountPulse.of(roots.map(\.path))).filter { $1 == .silent }.map(\.0)
+    for root in silent { Terminal.say("\(root.path) does not answer: what it would say is left out, its journal with --state-dir is not") }
+    let bundle = DebugBundle(
+      mounts: roots.filter { !silent.contains($0) }, stateDirectory: stateDir, includesNames: includeNames)
     let path = try BundleFile.write(bundle.files(), to: output)
     Terminal.say("\(path): without tokens\(includeNames ? "" : " and names of recordings"); tar -xzOf \(path) | less shows all of it")
   }

@@ -78,15 +78,19 @@ package enum MachineChecks {
     guard let entries = try? MountTable.current() else {
       return Finding(.bad, "mounts", "/proc/self/mountinfo cannot be read", mend: "mount /proc")
     }
-    let ours = entries.filter { $0.type == MountTable.reelfsType }
-    let stale = ours.filter { entry in
-      var facts = stat()
-      return stat(entry.path, &facts) != 0 && errno == ENOTCONN
+    let ours = entries.filter { $0.type == MountTable.reelfsType }.map(\.path)
+    let pulses = zip(ours, MountPulse.of(ours))
+    let dead = pulses.filter { $1 == .dead }.map(\.0)
+    if let first = dead.first {
+      return Finding(
+        .bad, "mounts", "dead: " + dead.joined(separator: ", "),
+        mend: "reelfs unmount \(first), then mount it again: nothing that was written is lost")
     }
-    guard let first = stale.first else { return Finding(.ok, "mounts", "\(ours.count) running, none dead") }
+    let silent = pulses.filter { $1 == .silent }.map(\.0)
+    if silent.isEmpty { return Finding(.ok, "mounts", "\(ours.count) running, none dead") }
     return Finding(
-      .bad, "mounts", "dead: " + stale.map(\.path).joined(separator: ", "),
-      mend: "reelfs unmount \(first.path), then mount it again: nothing that was written is lost")
+      .bad, "mounts", "no answer: " + silent.joined(separator: ", "),
+      mend: "look whether its processes are stopped, or wait for a disk that does not answer (ps shows T or D)")
   }
 
   private static func search(_ program: String) -> String? {

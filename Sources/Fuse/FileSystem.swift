@@ -54,9 +54,10 @@ public protocol FileSystem: AnyObject, Sendable {
   // Directories
   func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> HandleID
   /// Calls `add` for entries after `cookie` (0: from the start) until it returns false (the buffer is full) or there
-  /// are no more. `wantsAttributes` (readdirplus): entries come with an `Entry`, which counts as a lookup once added.
+  /// are no more. `room`: bytes of the buffer, of which an entry takes its name's and 24 (152 with an `Entry`), in eights.
+  /// `wantsAttributes` (readdirplus): entries come with an `Entry`, which counts as a lookup once added.
   func readDirectory(
-    _ node: NodeID, _ handle: HandleID, after cookie: Int64, wantsAttributes: Bool,
+    _ node: NodeID, _ handle: HandleID, after cookie: Int64, room: Int, wantsAttributes: Bool,
     add: (borrowing DirectoryEntry) -> Bool) throws(Errno)
   func releaseDirectory(_ node: NodeID, _ handle: HandleID, _ context: RequestContext)
   func synchronizeDirectory(_ node: NodeID, _ handle: HandleID, dataOnly: Bool) throws(Errno)

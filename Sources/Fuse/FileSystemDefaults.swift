@@ -65,7 +65,7 @@ extension FileSystem {
     throw .noFunction
   }
   public func readDirectory(
-    _ node: NodeID, _ handle: HandleID, after cookie: Int64, wantsAttributes: Bool,
+    _ node: NodeID, _ handle: HandleID, after cookie: Int64, room: Int, wantsAttributes: Bool,
     add: (borrowing DirectoryEntry) -> Bool
   ) throws(Errno) { throw .noFunction }
   public func releaseDirectory(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) {}

@@ -41,9 +41,9 @@ private func list(
   request.answer({ () throws(Errno) -> DirectoryListing in
     var listing = DirectoryListing(raw, room: room, wantsAttributes: wantsAttributes)
     do throws(Errno) {
-      try request.fileSystem.readDirectory(node, handle, after: cookie, wantsAttributes: wantsAttributes) {
-        listing.add($0)
-      }
+      try request.fileSystem.readDirectory(
+        node, handle, after: cookie, room: listing.storage.count, wantsAttributes: wantsAttributes
+      ) { listing.add($0) }
     } catch {
       // What was added counts as looked up, so it is sent; the error comes again for the next part.
       if listing.isEmpty { throw error }
@@ -54,7 +54,7 @@ private func list(
 
 /// Entries in the form the kernel wants, up to the size it asked for.
 struct DirectoryListing {
-  /// The kernel asks for one page to 1 MiB.
+  /// The kernel asks for one page to 1 MiB; since 6.13 for as much as its caller does.
   private static let roomMax = 1 << 20
 
   private let request: fuse_req_t
@@ -72,8 +72,16 @@ struct DirectoryListing {
 
   /// - Returns: false, with nothing added, when the room does not suffice.
   mutating func add(_ entry: borrowing DirectoryEntry) -> Bool {
-    var name = entry.name.bytes.map { CChar(bitPattern: $0) }
-    name.append(0)
+    let count = entry.name.bytes.count
+    // On the stack: a folder may have a hundred thousand names.
+    return withUnsafeTemporaryAllocation(byteCount: count + 1, alignment: 1) { name in
+      name.copyBytes(from: entry.name.bytes)
+      name[count] = 0
+      return add(entry, name.baseAddress!.assumingMemoryBound(to: CChar.self))
+    }
+  }
+
+  private mutating func add(_ entry: borrowing DirectoryEntry, _ name: UnsafePointer<CChar>) -> Bool {
     let (request, used, room, offset) = (request, used, storage.count - used, off_t(entry.cookie))
     let needed = storage.withUnsafeMutableBytes { storage in
       let place = storage.baseAddress.map { ($0 + used).assumingMemoryBound(to: CChar.self) }

@@ -21,7 +21,7 @@ extension RecordingFileSystem {
   private static let statusCookie = Int64.max - 0x5EED
 
   public func readDirectory(
-    _ node: NodeID, _ handle: HandleID, after cookie: Int64, wantsAttributes: Bool,
+    _ node: NodeID, _ handle: HandleID, after cookie: Int64, room: Int, wantsAttributes: Bool,
     add: (borrowing DirectoryEntry) -> Bool
   ) throws(Errno) {
     if StatusTree.owns(node) {
@@ -34,24 +34,32 @@ extension RecordingFileSystem {
           entry: wantsAttributes ? entry : nil))
       if !added { return }
     }
-    // About what the kernel has room for (a page): what is read beyond is read again for its next request.
-    try withFolder(node, bufferBytes: wantsAttributes ? 1_024 : 4_096) { folder throws(SpoolError) in
+    try withFolder(node) { folder throws(SpoolError) in
       if cookie != 0, cookie != Self.statusCookie { try folder.seek(to: cookie) }
+      // About what there is room for: what is read beyond is read again for the next request.
+      var room = room
       while true {
-        let items = try folder.next()
+        let items = try folder.next(bytesMax: wantsAttributes ? room / 5 : room * 4 / 5)
         if items.isEmpty { return }
-        for item in items where !add(directoryEntry(item, in: node, wantsAttributes)) { return }
+        for item in items {
+          if !add(directoryEntry(item, in: node, wantsAttributes)) { return }
+          room -= Self.entryBytes(item, wantsAttributes)
+        }
       }
     }
+  }
+
+  /// What an entry takes of the room: struct fuse_dirent, or fuse_direntplus, in eights (linux/fuse.h).
+  private static func entryBytes(_ item: BackingDirectory.Item, _ wantsAttributes: Bool) -> Int {
+    ((wantsAttributes ? 152 : 24) + item.name.count + 7) & ~7
   }
 
   private func directoryEntry(_ item: BackingDirectory.Item, in parent: NodeID, _ wantsAttributes: Bool)
     -> DirectoryEntry
   {
     var found: Entry?
-    let isDot = item.name == [46] || item.name == [46, 46]
     // An entry deleted in between is listed without attributes; the kernel then asks for it and is told.
-    if wantsAttributes, !isDot, let path = try? spool.tree.path(of: item.name, in: inode(parent)),
+    if wantsAttributes, !item.isDot, let path = try? spool.tree.path(of: item.name, in: inode(parent)),
       let backing = try? Backing.status(path, in: spool.tree.root)
     {
       spool.tree.remember(backing.inode, as: item.name, in: inode(parent))
@@ -63,13 +71,13 @@ extension RecordingFileSystem {
   }
 
   private func withFolder(
-    _ node: NodeID, bufferBytes: Int = 4_096, _ body: (inout BackingDirectory) throws(SpoolError) -> Void
+    _ node: NodeID, _ body: (inout BackingDirectory) throws(SpoolError) -> Void
   ) throws(Errno) {
     if spool.tree.isDeparted(inode(node)) { return }
     do throws(SpoolError) {
       try spool.tree.reading { () throws(SpoolError) in
         let (folder, path) = try spool.tree.locate(inode(node))
-        var directory = try BackingDirectory(path, in: folder, isOurs: false, bufferBytes: bufferBytes)
+        var directory = try BackingDirectory(path, in: folder, isOurs: false)
         try body(&directory)
       }
     } catch .missing {

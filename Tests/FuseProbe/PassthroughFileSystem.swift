@@ -303,7 +303,7 @@ final class PassthroughFileSystem: FileSystem {
   }
 
   func readDirectory(
-    _ node: NodeID, _ handle: HandleID, after cookie: Int64, wantsAttributes: Bool,
+    _ node: NodeID, _ handle: HandleID, after cookie: Int64, room: Int, wantsAttributes: Bool,
     add: (borrowing DirectoryEntry) -> Bool
   ) throws(Errno) {
     let folder = try path(node)

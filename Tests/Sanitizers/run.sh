@@ -26,7 +26,7 @@ swift build -c debug --sanitize="$kind" --scratch-path "$scratch" --build-tests 
 common="log_path=$logs/report exitcode=0"
 # Tests let workers crash; whoever crashes without being asked fails its test.
 export TSAN_OPTIONS="$common halt_on_error=0 handle_segv=0 suppressions=$here/thread.txt"
-export ASAN_OPTIONS="$common halt_on_error=1 detect_leaks=1 detect_stack_use_after_return=0"
+export ASAN_OPTIONS="$common halt_on_error=1 detect_leaks=1 detect_stack_use_after_return=0 suppressions=$here/address.txt"
 export LSAN_OPTIONS="suppressions=$here/leaks.txt print_suppressions=0"
 if [ "$kind" = thread ]; then
   # The toolchain's own clang: others do not know Swift's calling convention.

@@ -41,7 +41,8 @@ struct Conversation {
       _ = readBody(of: head) && send(Array(answer.bytes.prefix(count)))
       return false
     case .answerEarly(let answer):
-      _ = send(answer.bytes)
+      // Closed at once, with unread bytes, the connection would be reset, and the answer perhaps lost.
+      if send(answer.bytes) { _ = clientLeaves(within: -1) }
       return false
     case .garbage(let bytes):
       _ = readBody(of: head) && send(bytes)

@@ -64,7 +64,9 @@ final class PassthroughFileSystem: FileSystem {
     defer { closedir(folder) }
     var found: [(FileName, UInt64, UInt32)] = []
     while let entry = Glibc.readdir(folder) {
-      let bytes = withUnsafeBytes(of: entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      // As long as it is: a copy of the whole field would read beyond the last entry of libc's buffer.
+      let name = UnsafeRawPointer(entry) + MemoryLayout<dirent>.offset(of: \.d_name)!
+      let bytes = Array(UnsafeRawBufferPointer(start: name, count: strlen(name.assumingMemoryBound(to: CChar.self))))
       found.append((FileName(bytes: bytes), UInt64(entry.pointee.d_ino), UInt32(entry.pointee.d_type) << 12))
     }
     return found

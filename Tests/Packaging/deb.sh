@@ -38,6 +38,8 @@ synced() {  # MOUNTPOINT NAME
 }
 
 if [ -n "$base" ]; then cp -a "$base" "$root"; else debootstrap --variant=minbase bookworm "$root" >"$work/log" || { cat "$work/log"; exit 1; }; fi
+# Which every installed system has; fusermount3 reads it.
+[ -e "$root/etc/mtab" ] || [ -L "$root/etc/mtab" ] || ln -s ../proc/self/mounts "$root/etc/mtab"
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t tmpfs tmpfs "$root/run"

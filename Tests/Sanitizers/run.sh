@@ -24,8 +24,9 @@ trap 'rm -rf "$logs"' EXIT
 swift build -c debug --sanitize="$kind" --scratch-path "$scratch" --build-tests -j "${JOBS:-1}"
 
 common="log_path=$logs/report exitcode=0"
-# Tests let workers crash; whoever crashes without being asked fails its test.
-export TSAN_OPTIONS="$common halt_on_error=0 handle_segv=0 suppressions=$here/thread.txt"
+# Tests let workers crash, in all ways; whoever crashes without being asked fails its test.
+common+=" handle_segv=0 handle_sigbus=0 handle_abort=0 handle_sigill=0"
+export TSAN_OPTIONS="$common halt_on_error=0 suppressions=$here/thread.txt"
 export ASAN_OPTIONS="$common halt_on_error=1 detect_leaks=1 detect_stack_use_after_return=0 suppressions=$here/address.txt"
 export LSAN_OPTIONS="suppressions=$here/leaks.txt print_suppressions=0"
 if [ "$kind" = thread ]; then

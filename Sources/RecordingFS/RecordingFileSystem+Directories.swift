@@ -36,7 +36,8 @@ extension RecordingFileSystem {
     }
     try withFolder(node) { folder throws(SpoolError) in
       if cookie != 0, cookie != Self.statusCookie { try folder.seek(to: cookie) }
-      // About what there is room for: what is read beyond is read again for the next request.
+      // About what there is room for: what is read beyond is read again for the next request. An entry takes four fifths of that
+      // as the folder gives it, a fifth where it comes with attributes.
       var room = room
       while true {
         let items = try folder.next(bytesMax: wantsAttributes ? room / 5 : room * 4 / 5)

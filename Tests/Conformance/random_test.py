@@ -11,7 +11,7 @@ Environment:
   SEEDS, OPERATIONS  how many lists, and how many operations in each        (20, 400; SHORT=1: 4, 300)
   CONFORMANCE_DIR  where everything lies                                    (.build/conformance)
 """
-import json, os, pathlib, random, shutil, stat, sys, time
+import json, os, pathlib, random, shutil, sys, time
 from model import Model, Refused
 from operations import Folder, draw, ready
 from served import Failure, is_served, wait_for
@@ -80,17 +80,10 @@ class Arena:
 
     def _compare_remotely(self, root):
         try:
-            wait_for("the list's folder is synced", lambda: self._is_synced(root))
+            wait_for("the list's folder is synced", lambda: os.getxattr(root, "user.sync.status") == b"synced")
             self.served.compare(os.path.relpath(root, self.served.mnt))
         except (Failure, OSError) as failure:
             return f"at the receiver: {failure}"
-
-    @staticmethod
-    def _is_synced(root):
-        """The folder, and each file by itself: a folder does not count what was made in it a moment ago and is not journaled."""
-        files = (os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
-        regular = (path for path in files if stat.S_ISREG(os.lstat(path).st_mode))
-        return all(os.getxattr(path, "user.sync.status") == b"synced" for path in (root, *regular))
 
     def evict(self, root):
         """Gives up all that is stored; a little of what was just written is by then."""

@@ -161,6 +161,21 @@ struct StallTests {
     waker.join()
   }
 
+  @Test("wakes without a pause end few polls: news that come together are dealt with together")
+  func manyWakes() throws {
+    let server = try FaultyServer(behave: receiver)
+    let harness = try Harness(server.url)
+    let wakeHandle = harness.transport.wakeHandle
+    _ = harness.transport.poll(until: harness.clock.now)
+    let start = harness.clock.now
+    let polls = 20
+    for _ in 0..<polls {
+      wakeHandle.wake()
+      _ = harness.transport.poll(until: nil)
+    }
+    #expect(harness.clock.now - start >= .milliseconds(Int64(polls - 1) * 4))
+  }
+
   @Test("a wake handle outlives its transport")
   func wakeAfterwards() throws {
     let server = try FaultyServer(behave: receiver)

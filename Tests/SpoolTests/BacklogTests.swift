@@ -8,12 +8,6 @@ import UploadProtocol
 /// What grows without a network: queues must cost what they hold on the disk, not what they hold in memory.
 @Suite("A long backlog")
 struct BacklogTests {
-  private func withHarness(_ body: (SpoolHarness) throws -> Void) throws {
-    let harness = try SpoolHarness()
-    defer { harness.remove() }
-    try body(harness)
-  }
-
   private func seals(_ events: [UploadEvent]) -> [Int] {
     events.compactMap { if case .sealed(let chunk, _, _) = $0 { chunk.index } else { nil } }
   }

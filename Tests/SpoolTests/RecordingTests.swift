@@ -7,12 +7,6 @@ import UploadProtocol
 
 @Suite("Recording")
 struct RecordingTests {
-  private func withHarness(_ body: (SpoolHarness) throws -> Void) throws {
-    let harness = try SpoolHarness()
-    defer { harness.remove() }
-    try body(harness)
-  }
-
   private func sealed(_ events: [UploadEvent]) -> [Int] {
     events.compactMap { if case .sealed(let chunk, _, _) = $0 { chunk.index } else { nil } }
   }

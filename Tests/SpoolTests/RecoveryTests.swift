@@ -7,12 +7,6 @@ import UploadProtocol
 
 @Suite("Recovery")
 struct RecoveryTests {
-  private func withHarness(_ body: (SpoolHarness) throws -> Void) throws {
-    let harness = try SpoolHarness()
-    defer { harness.remove() }
-    try body(harness)
-  }
-
   /// A recording that was written, closed and recorded.
   @discardableResult
   private func finished(_ name: String, _ harness: SpoolHarness, count: Int = 10) throws -> SessionID {

@@ -125,6 +125,12 @@ final class SpoolHarness {
   }
 }
 
+func withHarness(_ body: (SpoolHarness) throws -> Void) throws {
+  let harness = try SpoolHarness()
+  defer { harness.remove() }
+  try body(harness)
+}
+
 let mebibyte = ChunkLayout.chunkBytes
 
 func digest(_ byte: UInt8) -> ChunkDigest { ChunkDigest(bytes: [UInt8](repeating: byte, count: 32))! }

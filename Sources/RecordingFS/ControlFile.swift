@@ -65,26 +65,36 @@ public struct ControlFile: Sendable {
   /// The sessions that a target means.
   /// - Parameter introduces: the scheduler is told something of each of them next.
   private func sessions(_ target: ControlTarget, introduces: Bool = true) throws(Errno) -> [SessionID] {
-    var sessions: [SessionID] = []
-    do {
+    let sessions =
       switch target {
-      case .all: try spool.journal.eachSession(below: []) { sessions.append($0.session) }
-      case .session(let session): sessions = try spool.journal.session(session) == nil ? [] : [session]
-      case .path(let path): try spool.journal.eachSession(below: path) { sessions.append($0.session) }
+      case .all: try self.sessions(below: [])
+      case .session(let session): try isKnown(session) ? [session] : []
+      case .path(let path): try self.sessions(below: path)
+      }
+    if sessions.isEmpty, target != .all { throw .noSuchFileOrDirectory }
+    if introduces { for session in sessions { spool.introduce(session) } }
+    return sessions
+  }
+
+  private func isKnown(_ session: SessionID) throws(Errno) -> Bool {
+    do { return try spool.knownRecording(session) != nil || spool.journal.session(session) != nil } catch { throw .ioError }
+  }
+
+  /// Also those that are so young, or moved there so recently, that the journal has not heard of it.
+  private func sessions(below path: [UInt8]) throws(Errno) -> [SessionID] {
+    var sessions: [SessionID] = []
+    var unseen = Set(spool.loadedSessions)
+    do {
+      try spool.journal.eachSession(below: path) { row in
+        sessions.append(row.session)
+        unseen.remove(row.session)
       }
     } catch {
       throw .ioError
     }
-    // So young that the journal has not heard of it.
-    if sessions.isEmpty {
-      switch target {
-      case .all: break
-      case .session(let session): if spool.knownRecording(session) != nil { sessions = [session] }
-      case .path(let path): if let session = spool.session(at: path) { sessions = [session] }
-      }
-    }
-    if sessions.isEmpty, target != .all { throw .noSuchFileOrDirectory }
-    if introduces { for session in sessions { spool.introduce(session) } }
+    sessions += unseen.filter { spool.inode(of: $0, below: path) != nil }
+    // One that is not even loaded, because recovery has yet to come by.
+    if sessions.isEmpty, let session = spool.session(at: path) { sessions = [session] }
     return sessions
   }
 }

@@ -83,9 +83,7 @@ extension StatusReader {
   /// - Parameter unseen: of those that were loaded before the journal was asked.
   private func each(of unseen: Set<SessionID>, below path: [UInt8], _ body: (RecordingStatus) -> Void) {
     for session in unseen {
-      guard let inode = spool.knownRecording(session)?.inode, let place = spool.tree.currentPath(inode),
-        path.isEmpty || place.starts(with: path + [UInt8(ascii: "/")]), let status = status(of: inode)
-      else { continue }
+      guard let inode = spool.inode(of: session, below: path), let status = status(of: inode) else { continue }
       body(status)
     }
   }

@@ -69,6 +69,11 @@ extension Spool {
   public func knownRecording(_ session: SessionID) -> Recording? {
     table.withLock { table in table.bySession[session].flatMap { table.recordings[$0] } }
   }
+  /// The inode of a loaded recording that lies at `path` or below it now, whatever the journal knows; [] is the root.
+  public func inode(of session: SessionID, below path: [UInt8]) -> UInt64? {
+    guard let inode = knownRecording(session)?.inode, let place = tree.currentPath(inode) else { return nil }
+    return path.isEmpty || place == path || place.starts(with: path + [UInt8(ascii: "/")]) ? inode : nil
+  }
 
   /// Gives a session to a backing file that has none: one just created (`isNew`), or one found. Of two threads that do so
   /// at once, as the one that creates it and recovery's, the first one's session is the file's.

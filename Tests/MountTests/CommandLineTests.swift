@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// The program `reelfs` beside a running mount.
@@ -83,6 +84,27 @@ struct CommandLineTests {
       #expect(world.number("bytes_synced", of: "take") == mebibyte + 9, "\(code): \(output)")
       try file.close()
       #expect(try world.reelfs("flush", world.mountpoint, "--wait", "--timeout", "15").code == 0)
+    }
+  }
+
+  @Test("flush sends also what is so young that the journal has not heard of it")
+  func flushYoung() async throws {
+    try await withWorld { world in
+      try world.startReceiver()
+      try world.startMount(["--max-lag", "600"], to: world.receiverURL)
+      try Files.makeFolder(world.path("day"))
+      var files: [OpenFile] = []
+      for number in 0..<40 {
+        let name: Path = "day/take\(number)"
+        let file = try OpenFile(world.path(name), O_WRONLY | O_CREAT)
+        try file.write(noise(9))
+        try Files.write(world.path(".status/control"), Array((number % 2 == 0 ? "flush\n" : "flush day\n").utf8), O_WRONLY)
+        files.append(file)
+      }
+      for number in files.indices {
+        try eventually("take\(number) is sent") { world.number("bytes_synced", of: "day/take\(number)") == 9 }
+      }
+      for file in files { try file.close() }
     }
   }
 

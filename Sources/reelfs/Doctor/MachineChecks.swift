@@ -3,7 +3,7 @@ import Glibc
 /// What this machine must offer before anything can be mounted.
 package enum MachineChecks {
   static func all() -> [Finding] {
-    [device(), fusermount(), allowOther(), kernel(release: release()), staleMounts()]
+    [device(), fusermount(), allowOther(), kernel(release: release())] + mounts()
   }
 
   private static func device() -> Finding {
@@ -74,23 +74,27 @@ package enum MachineChecks {
       mend: "use a kernel of 6.9 or later where a recorder must not see an error even then")
   }
 
-  private static func staleMounts() -> Finding {
+  private static func mounts() -> [Finding] {
     guard let entries = try? MountTable.current() else {
-      return Finding(.bad, "mounts", "/proc/self/mountinfo cannot be read", mend: "mount /proc")
+      return [Finding(.bad, "mounts", "/proc/self/mountinfo cannot be read", mend: "mount /proc")]
     }
     let ours = entries.filter { $0.type == MountTable.reelfsType }.map(\.path)
     let pulses = zip(ours, MountPulse.of(ours))
-    let dead = pulses.filter { $1 == .dead }.map(\.0)
+    let (dead, silent) = (pulses.filter { $1 == .dead }.map(\.0), pulses.filter { $1 == .silent }.map(\.0))
+    var findings: [Finding] = []
     if let first = dead.first {
-      return Finding(
-        .bad, "mounts", "dead: " + dead.joined(separator: ", "),
-        mend: "reelfs unmount \(first), then mount it again: nothing that was written is lost")
+      findings.append(
+        Finding(
+          .bad, "mounts", "dead: " + dead.joined(separator: ", "),
+          mend: "reelfs unmount \(first), then mount it again: nothing that was written is lost"))
     }
-    let silent = pulses.filter { $1 == .silent }.map(\.0)
-    if silent.isEmpty { return Finding(.ok, "mounts", "\(ours.count) running, none dead") }
-    return Finding(
-      .bad, "mounts", "no answer: " + silent.joined(separator: ", "),
-      mend: "look whether its processes are stopped, or wait for a disk that does not answer (ps shows T or D)")
+    if !silent.isEmpty {
+      findings.append(
+        Finding(
+          .bad, "mounts", "no answer: " + silent.joined(separator: ", "),
+          mend: "look whether its processes are stopped, or wait for a disk that does not answer (ps shows T or D)"))
+    }
+    return findings.isEmpty ? [Finding(.ok, "mounts", "\(ours.count) running, none dead")] : findings
   }
 
   private static func search(_ program: String) -> String? {

@@ -185,6 +185,9 @@ public final class Spool: Sendable {
     if isFirst { wake() }
   }
 
+  /// Somebody writes, or did until a moment ago.
+  var isRecording: Bool { table.withLock { !$0.watched.isEmpty } }
+
   func unwatch(_ recording: Recording) { table.withLock { $0.watched[recording.inode] = nil } }
 
   func settle(_ recording: Recording, opening: Int) {

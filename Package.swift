@@ -148,7 +148,7 @@ let package = Package(
     // Tests, and what only tests need.
     .testTarget(name: "UploadCoreTests", dependencies: ["UploadCore", "UploadProtocol"], swiftSettings: common),
     .testTarget(
-      name: "SimulationTests", dependencies: ["UploadSimulator", "UploadCore", "UploadProtocol", "simulate"],
+      name: "SimulationTests", dependencies: ["UploadSimulator", "UploadCore", "UploadProtocol", "simulate", "TestSupport"],
       swiftSettings: common),
     .testTarget(name: "S3ProtocolTests", dependencies: ["S3Protocol", "UploadProtocol"], swiftSettings: common),
     .testTarget(
@@ -163,12 +163,12 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "reelfs", "SyncStatus", "UploadCore", "UploadProtocol",
+        "reelfs", "SyncStatus", "UploadCore", "UploadProtocol", "TestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: common),
     .testTarget(
       name: "CurlTransportTests",
-      dependencies: ["CurlTransport", "S3Protocol", "CCurl", "FaultyServer", "UploadCore", "UploadProtocol", "Zstd"],
+      dependencies: ["CurlTransport", "S3Protocol", "CCurl", "FaultyServer", "TestSupport", "UploadCore", "UploadProtocol", "Zstd"],
       swiftSettings: common),
     .testTarget(
       name: "ReceiverTests",
@@ -186,22 +186,22 @@ let package = Package(
     .testTarget(
       name: "FuseTests",
       dependencies: [
-        "Fuse", "CLinux", "ProbeSupport", "fuse-probe", .product(name: "SystemPackage", package: "swift-system"),
+        "Fuse", "CLinux", "TestSupport", "fuse-probe", .product(name: "SystemPackage", package: "swift-system"),
       ], swiftSettings: common),
     .testTarget(
-      name: "SupervisorTests", dependencies: ["Supervisor", "ProbeSupport", "fuse-probe"], swiftSettings: common),
+      name: "SupervisorTests", dependencies: ["Supervisor", "TestSupport", "fuse-probe"], swiftSettings: common),
     .testTarget(
       name: "SpoolTests",
       dependencies: [
         "Spool", "UploadCore", "UploadProtocol", .product(name: "SystemPackage", package: "swift-system"),
       ], swiftSettings: common),
     .testTarget(
-      name: "MountTests", dependencies: ["reelfs", "FaultyServer", "ProbeSupport", "CLinux"], swiftSettings: common),
+      name: "MountTests", dependencies: ["reelfs", "FaultyServer", "TestSupport", "CLinux"], swiftSettings: common),
     .testTarget(
       name: "FolderTransportTests", dependencies: ["FolderTransport", "UploadCore", "UploadProtocol"],
       swiftSettings: common),
     .target(name: "FaultyServer", path: "Tests/FaultyServer", swiftSettings: common),
-    .target(name: "ProbeSupport", dependencies: ["CLinux"], path: "Tests/ProbeSupport", swiftSettings: common),
+    .target(name: "TestSupport", dependencies: ["CLinux"], path: "Tests/TestSupport", swiftSettings: common),
     .executableTarget(
       name: "instruction-probe",
       dependencies: [

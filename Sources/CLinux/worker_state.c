@@ -64,6 +64,14 @@ void clinux_end_crash_stack(void *stack) {
 }
 
 int clinux_memfd_create(const char *name) { return memfd_create(name, MFD_CLOEXEC); }
+
+int clinux_memfd_bounded(const char *name, size_t size) {
+  int descriptor = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (descriptor < 0) return -1;
+  if (ftruncate(descriptor, (off_t)size) == 0 && fcntl(descriptor, F_ADD_SEALS, F_SEAL_GROW) == 0) return descriptor;
+  close(descriptor);
+  return -1;
+}
 ssize_t clinux_splice(int from, int to, size_t count, unsigned flags) {
   return splice(from, NULL, to, NULL, count, flags);
 }

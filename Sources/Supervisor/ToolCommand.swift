@@ -24,26 +24,25 @@ public struct ToolCommand: Sendable {
     self.environment = environment
   }
 
-  /// What a tool may print: a property, a sentence. One that prints more waits for ever, and is killed at its time.
-  public static let outputMax = 64 << 10
+  /// Of what a tool prints, more than a program's log has in its last thousands of lines.
+  public static let outputMax = 16 << 20
 
   /// Runs it with an empty input, what it prints going where this process's errors go.
   public func run(secondsMax: Double) -> Ending { run(printingTo: 2, secondsMax) }
 
-  /// Runs it and takes what it prints.
+  /// Runs it and takes what it prints, up to `outputMax`: it cannot print more.
   /// - Returns: nil unless it ended with exit code 0.
   public func output(secondsMax: Double) -> String? {
-    var pipe: [CInt] = [0, 0]
-    guard clinux_pipe_cloexec(&pipe) == 0 else { return nil }
-    defer { close(pipe[0]) }
-    let ending = run(printingTo: pipe[1], secondsMax)
-    close(pipe[1])
-    guard ending == .exited(0) else { return nil }
-    var bytes = [UInt8](repeating: 0, count: Self.outputMax)
-    // Something that it left running may hold the other end: what is there now is what it printed.
-    _ = fcntl(pipe[0], F_SETFL, O_NONBLOCK)
-    let count = read(pipe[0], &bytes, bytes.count)
-    return count < 0 ? "" : String(decoding: bytes.prefix(count), as: UTF8.self)
+    // Not a pipe: one that nobody reads meanwhile fills up, and the tool waits.
+    let file = clinux_memfd_bounded("reelfs-output", Self.outputMax)
+    guard file >= 0 else { return nil }
+    defer { close(file) }
+    guard run(printingTo: file, secondsMax) == .exited(0) else { return nil }
+    // The tool had this descriptor, and its offset with it.
+    let bytes = [UInt8](unsafeUninitializedCapacity: max(0, Int(lseek(file, 0, SEEK_CUR)))) { buffer, count in
+      count = max(0, pread(file, buffer.baseAddress, buffer.count, 0))
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   private func run(printingTo output: CInt, _ secondsMax: Double) -> Ending {

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import reelfs
 
@@ -9,29 +10,18 @@ struct DocumentTests {
 
   static func text(_ path: String) throws -> String { try String(contentsOf: root.appending(path: path), encoding: .utf8) }
 
-  private static let program: String = {
-    let tests = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    return URL(filePath: tests ?? "").deletingLastPathComponent().appending(path: "reelfs").path
-  }()
+  private static let program = built("reelfs")
 
   private static func output(_ words: [String], environment: [String: String] = [:]) throws -> (code: Int32, text: String) {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = words
-    process.currentDirectoryURL = root
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let bytes = try pipe.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: bytes, as: UTF8.self))
+    let (code, output, errors) = try run(words, environment: environment, in: root.path)
+    return (code, output + errors)
   }
 
   /// Each source line with its string interpolations taken out: what is between them is what people see.
   private static func sourceLines() throws -> [String] {
     let files = FileManager.default.enumerator(at: root.appending(path: "Sources"), includingPropertiesForKeys: nil)
+    // Out here: a literal is parsed each time it is come to.
+    let (seams, quote) = (/" \+ "|\\ |" \+ \("|"\n/, #/\\"/#)
     return try (files?.allObjects as? [URL] ?? []).filter { $0.pathExtension == "swift" }.flatMap { file in
       // A sentence may be broken over lines of the source; so lines are looked at in threes.
       let lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false).map {
@@ -39,7 +29,7 @@ struct DocumentTests {
       }
       return lines.indices.map { index in
         lines[index..<min(index + 3, lines.count)].joined(separator: " ")
-          .replacing(/" \+ "|\\ |" \+ \("|"\n/, with: "").replacing(#"\""#, with: "\"")
+          .replacing(seams, with: "").replacing(quote, with: "\"")
       }
     }
   }

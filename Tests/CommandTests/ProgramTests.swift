@@ -1,25 +1,11 @@
-import Foundation
+import TestSupport
 import Testing
 
 /// The built program itself, for what only the whole can show: exit codes of wrong usage.
 @Suite("the program")
 struct ProgramTests {
-  private func run(_ arguments: [String], environment: [String: String] = [:]) throws -> (
-    code: Int32, out: String, err: String
-  ) {
-    let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let process = Process()
-    process.executableURL = URL(filePath: tests).deletingLastPathComponent().appending(path: "reelfs")
-    process.arguments = arguments
-    let (out, err) = (Pipe(), Pipe())
-    process.standardOutput = out
-    process.standardError = err
-    try process.run()
-    let texts = try [out, err].map {
-      String(decoding: try $0.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-    }
-    process.waitUntilExit()
-    return (process.terminationStatus, texts[0], texts[1])
+  private func run(_ arguments: [String]) throws -> (code: Int32, output: String, errors: String) {
+    try TestSupport.run([built("reelfs")] + arguments)
   }
 
   @Test(

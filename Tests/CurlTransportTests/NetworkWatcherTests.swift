@@ -1,6 +1,7 @@
 import CurlTransport
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Network watcher")
@@ -53,12 +54,6 @@ private enum IPCommand {
   static func run(_ arguments: String...) -> Bool {
     let candidates = ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"]
     guard let path = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) else { return false }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
-    process.arguments = arguments
-    process.standardError = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return false }
-    process.waitUntilExit()
-    return process.terminationStatus == 0
+    return (try? TestSupport.run([path] + arguments).code) == 0
   }
 }

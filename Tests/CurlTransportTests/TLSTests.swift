@@ -1,6 +1,7 @@
 import CurlTransport
 import FaultyServer
 import Foundation
+import TestSupport
 import Testing
 import UploadCore
 
@@ -63,7 +64,7 @@ final class TLSServer {
   let certificate: String
   let url: String
   private let folder: URL
-  private let process = Process()
+  private let process: Child
 
   static let isAvailable = FileManager.default.isExecutableFile(atPath: "/usr/bin/openssl")
 
@@ -71,46 +72,34 @@ final class TLSServer {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("tls-" + UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     certificate = folder.appendingPathComponent("certificate.pem").path
-    let make = Process()
-    make.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-    make.currentDirectoryURL = folder
-    make.arguments =
-      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out certificate.pem -days 2"
-      .split(separator: " ").map(String.init) + ["-subj", "/CN=test", "-addext", "subjectAltName=" + subject]
-    make.standardError = FileHandle.nullDevice
-    try make.run()
-    make.waitUntilExit()
+    let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out certificate.pem -days 2"
+    let names = ["-subj", "/CN=test", "-addext", "subjectAltName=" + subject]
+    try run(["/usr/bin/openssl"] + request.split(separator: " ").map(String.init) + names, in: folder.path)
 
     let answer = "HTTP/1.0 200 OK\r\nContent-Length: 15\r\n\r\n{\"status\":\"ok\"}"
     try Data(answer.utf8).write(to: folder.appendingPathComponent("healthz"))
-    let output = Pipe()
-    process.executableURL = make.executableURL
-    process.currentDirectoryURL = folder
-    process.arguments = "s_server -accept 127.0.0.1:0 -cert certificate.pem -key key.pem -HTTP"
-      .split(separator: " ").map(String.init)
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    url = "https://127.0.0.1:" + (try Self.port(in: output.fileHandleForReading))
+    let words = "/usr/bin/env -C \(folder.path) openssl s_server -accept 127.0.0.1:0 -cert certificate.pem -key key.pem -HTTP"
+    process = try Child(
+      words.split(separator: " ").map(String.init), output: folder.appendingPathComponent("output").path, errors: "/dev/null")
+    url = "https://127.0.0.1:" + (try Self.port(of: process))
   }
 
   deinit {
-    // Not SIGTERM: a child of one of the test runner's threads inherits it blocked.
-    kill(process.processIdentifier, SIGKILL)
-    process.waitUntilExit()
+    process.killAll()
     try? FileManager.default.removeItem(at: folder)
   }
 
   /// Reads the line in which openssl says where it listens.
-  private static func port(in output: FileHandle) throws -> String {
-    var text = ""
-    while true {
-      let data = output.availableData
-      try #require(!data.isEmpty, "openssl ended: \(text)")
-      text += String(decoding: data, as: UTF8.self)
-      if let line = text.split(separator: "\n").first(where: { $0.hasPrefix("ACCEPT ") }), text.hasSuffix("\n") {
-        return try #require(line.split(separator: ":").last.map(String.init))
-      }
+  private static func port(of process: Child) throws -> String {
+    var line: Substring?
+    try eventually("openssl listens") {
+      // Asked first: what it said is then all that it said.
+      let isOver = process.exitCode != nil
+      let text = process.said
+      line = text.split(separator: "\n").first { $0.hasPrefix("ACCEPT ") }
+      try #require(line != nil || !isOver, "openssl ended: \(text)")
+      return line != nil && text.hasSuffix("\n")
     }
+    return try #require(line?.split(separator: ":").last.map(String.init))
   }
 }

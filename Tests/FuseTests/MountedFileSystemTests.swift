@@ -1,7 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
-import ProbeSupport
+import TestSupport
 import Testing
 
 /// A real mount of the probe's passthrough file system, in one process without a supervisor.
@@ -159,7 +159,7 @@ struct MountedFileSystemTests {
     let mount = try ProbeMount("serve")
     defer { mount.remove() }
     #expect(run("/bin/umount", mount.folder + "/mnt").code == 0)
-    #expect(try mount.waitForExit() == 0)
+    #expect(try mount.process.wait() == 0)
     #expect(mount.said.contains("ended unmounted"))
   }
 }

@@ -1,6 +1,7 @@
 import FaultyServer
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Commands, addresses and attributes by which people hear of what happens to recordings.

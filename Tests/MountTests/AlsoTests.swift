@@ -1,6 +1,7 @@
 import CLinux
 import FaultyServer
 import Glibc
+import TestSupport
 import Testing
 
 /// Several destinations at once: `reelfs mount DESTINATION --also DESTINATION`.

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// A disk that fails: single calls by strace, a whole file system by its own error handling.

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @Suite("debug-bundle", .enabled(if: Machine.canMount && Machine.has("tar"), "needs /dev/fuse and tar"))

@@ -1,6 +1,7 @@
 import CLinux
 import FaultyServer
 import Glibc
+import TestSupport
 import Testing
 
 /// Bytes that are here, there, or in both places.

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import TestSupport
 import Testing
 
 /// What a file system must do, whoever looks.
@@ -166,7 +167,7 @@ struct FileSystemTests {
       var seen: [String] = []
       let folder = try #require(opendir(world.mountpoint + "/d"))
       while let entry = readdir(folder) {
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let name = String(decoding: Files.name(of: entry), as: UTF8.self)
         guard name.hasPrefix("file") else { continue }
         seen.append(name)
         if name.hasSuffix("7") { try Files.unlink(world.path("d/\(name)")) }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import TestSupport
 import Testing
 
 /// Habits of recorders and copying programs that a file system which uploads must not stumble over.

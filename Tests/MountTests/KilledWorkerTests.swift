@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import TestSupport
 import Testing
 
 /// SIGKILL of the worker at random moments under programs that know nothing of it. `make torture` is the long form.

@@ -2,6 +2,7 @@ import CLinux
 import FaultyServer
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 /// What networks do, between a mount and a real receiver.

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// The machine, or its disk, is switched off while reelfs runs: everything that was not synced is gone.

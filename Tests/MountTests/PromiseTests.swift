@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Promises of docs/SEMANTICS.md that no other test shows, under their own words.

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// The receiver's machine is switched off: whatever it gave a receipt for is still there.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @Suite("Reading settings again", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))

@@ -2,6 +2,7 @@ import FaultyServer
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Reports and metrics", .enabled(if: Machine.canMount, "needs /dev/fuse and reelfs"))

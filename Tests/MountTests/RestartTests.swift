@@ -1,8 +1,7 @@
 import CLinux
 import FaultyServer
 import Glibc
-import class ProbeSupport.FakeServiceManager
-import class ProbeSupport.OutsideWriter
+import TestSupport
 import Testing
 
 /// Programs end and are killed; recordings do not.

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 /// Sample output in the documents is output of this program: a block below `<!-- sample: SCENE -->` is run, command by

@@ -1,4 +1,4 @@
-import ProbeSupport
+import TestSupport
 import Testing
 
 @Suite("services", .enabled(if: Machine.canMount, "needs reelfs"))

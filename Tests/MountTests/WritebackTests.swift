@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import TestSupport
 import Testing
 
 /// The kernel collects small writes: for bulk copies, at the price of uploads that begin later.

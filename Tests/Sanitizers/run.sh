@@ -27,7 +27,7 @@ common="log_path=$logs/report exitcode=0"
 # Tests let workers crash, in all ways; whoever crashes without being asked fails its test.
 common+=" handle_segv=0 handle_sigbus=0 handle_abort=0 handle_sigill=0"
 export TSAN_OPTIONS="$common halt_on_error=0 suppressions=$here/thread.txt"
-export ASAN_OPTIONS="$common halt_on_error=1 detect_leaks=1 detect_stack_use_after_return=0 suppressions=$here/address.txt"
+export ASAN_OPTIONS="$common halt_on_error=1 detect_leaks=1 detect_stack_use_after_return=0"
 export LSAN_OPTIONS="suppressions=$here/leaks.txt print_suppressions=0"
 if [ "$kind" = thread ]; then
   # The toolchain's own clang: others do not know Swift's calling convention.

@@ -1,4 +1,4 @@
-import Foundation
+import TestSupport
 import Testing
 
 @Suite("Two processes")
@@ -42,15 +42,7 @@ struct TwoProcessesTests {
 
   /// Runs the program that was built beside these tests.
   private func simulate(_ environment: [String: String]) throws -> (status: Int32, text: String) {
-    let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: tests).deletingLastPathComponent().appendingPathComponent("simulate")
-    process.environment = environment
-    let output = Pipe()
-    process.standardOutput = output
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    let (code, output, _) = try run([built("simulate")], environment: environment)
+    return (code, output)
   }
 }

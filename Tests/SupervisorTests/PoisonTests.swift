@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import ProbeSupport
+import TestSupport
 import Testing
 
 /// Requests that crash the worker each time are refused; requests that are only there when it dies are not.

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import ProbeSupport
+import TestSupport
 import Supervisor
 import Testing
 

@@ -1,6 +1,6 @@
 import Foundation
 import Glibc
-import ProbeSupport
+import TestSupport
 import Testing
 
 @Suite(.serialized, .enabled(if: ProbeMount.isPossible, "/dev/fuse is missing or forbidden"), .timeLimit(.minutes(1)))
@@ -9,8 +9,8 @@ struct SupervisorTests {
   func terminated(signal: Int32) throws {
     let mount = try ProbeMount("mount")
     defer { mount.remove() }
-    kill(mount.process.processIdentifier, signal)
-    #expect(try mount.waitForExit() == 0)
+    mount.process.send(signal)
+    #expect(try mount.process.wait() == 0)
     #expect(rmdir(mount.folder + "/mnt") == 0, "nothing is mounted there any more")
   }
 
@@ -21,12 +21,12 @@ struct SupervisorTests {
     let file = open(mount.path("file"), O_WRONLY | O_CREAT, 0o644)
     #expect(write(file, "one", 3) == 3)
 
-    kill(mount.process.processIdentifier, SIGTERM)
+    mount.process.send(SIGTERM)
     try eventually("the mount is detached") { mount.said.contains("in use") }
     #expect(write(file, "two", 3) == 3)
     #expect(close(file) == 0)
 
-    #expect(try mount.waitForExit() == 0)
+    #expect(try mount.process.wait() == 0)
     #expect(FileManager.default.contents(atPath: mount.backing("file")) == Data("onetwo".utf8))
   }
 
@@ -35,7 +35,7 @@ struct SupervisorTests {
     let mount = try ProbeMount("mount")
     defer { mount.remove() }
     #expect(run("/bin/umount", mount.folder + "/mnt").code == 0)
-    #expect(try mount.waitForExit() == 0)
+    #expect(try mount.process.wait() == 0)
   }
 
   @Test("a planned restart changes the program under an open file")
@@ -45,7 +45,7 @@ struct SupervisorTests {
     let file = open(mount.path("file"), O_WRONLY | O_CREAT, 0o644)
     let first = try #require(mount.worker)
 
-    kill(mount.process.processIdentifier, SIGUSR2)
+    mount.process.send(SIGUSR2)
     var writes = 0
     try eventually("another worker serves") {
       #expect(write(file, "x", 1) == 1)
@@ -65,8 +65,8 @@ struct SupervisorTests {
     defer { mount.remove() }
     let worker = try #require(mount.worker)
 
-    kill(mount.process.processIdentifier, SIGKILL)
-    mount.process.waitUntilExit()
+    mount.process.send(SIGKILL)
+    try mount.process.wait()
     try Data("still".utf8).write(to: URL(fileURLWithPath: mount.path("file")))
     #expect(FileManager.default.contents(atPath: mount.backing("file")) == Data("still".utf8))
 
@@ -79,9 +79,9 @@ struct SupervisorTests {
     let dead = try ProbeMount("mount")
     defer { dead.remove() }
     let worker = try #require(dead.worker)
-    kill(dead.process.processIdentifier, SIGKILL)
+    dead.process.send(SIGKILL)
     kill(worker, SIGKILL)
-    dead.process.waitUntilExit()
+    try dead.process.wait()
     try eventually("the mount is dead") { access(dead.path(""), F_OK) == -1 && errno == ENOTCONN }
 
     let next = try ProbeMount("mount", over: dead)
@@ -102,7 +102,7 @@ struct SupervisorTests {
 
     kill(worker, SIGKILL)
 
-    #expect(try mount.waitForExit() == 1)
+    #expect(try mount.process.wait() == 1)
     // At once, then after pauses: each said once, with the reason.
     #expect(mount.said.components(separatedBy: "(Aborted), again and again; starting it again").count == 2)
     #expect(mount.said.components(separatedBy: "(Aborted); starting it again at once").count == 2)
@@ -136,7 +136,7 @@ struct SupervisorTests {
   func daemon() throws {
     let mount = try ProbeMount("daemon")
     defer { mount.remove() }
-    #expect(try mount.waitForExit() == 0)
+    #expect(try mount.process.wait() == 0)
     #expect(access(mount.path(""), F_OK) == 0)
     #expect(run("/bin/umount", mount.folder + "/mnt").code == 0)
 

@@ -20,6 +20,7 @@ struct ToolCommandTests {
     let tool = ToolCommand(["sh", "-c", "printf '%s|%s' \"$1\" \"$REELFS_PATH\"", "sh", "a b;c"], environment: ["REELFS_PATH=x y"])
     #expect(tool.output(secondsMax: 20) == "a b;c|x y")
     #expect(ToolCommand(["false"]).output(secondsMax: 20) == nil)
+    #expect(ToolCommand(["seq", "200000"]).output(secondsMax: 20)?.hasSuffix("\n199999\n200000\n") == true)
   }
 
   @Test("a tool that takes too long is killed with what it started")

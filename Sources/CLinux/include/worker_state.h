@@ -24,6 +24,8 @@ void clinux_end_crash_stack(void *stack);
 
 // GNU calls, hidden from Swift's Glibc module.
 int clinux_memfd_create(const char *name);
+// One that is `size` bytes long, all zero, and cannot grow: EPERM for who writes more.
+int clinux_memfd_bounded(const char *name, size_t size);
 ssize_t clinux_splice(int from, int to, size_t count, unsigned flags);
 ssize_t clinux_tee(int from, int to, size_t count);
 int clinux_pipe_cloexec(int descriptors[2]);

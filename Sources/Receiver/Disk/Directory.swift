@@ -144,12 +144,9 @@ final class Directory: Sendable {
         if errno != 0 { throw IOFailure.last("list a folder") }
         break
       }
-      let bytes = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-        let start = UnsafeRawPointer(pointer).assumingMemoryBound(to: UInt8.self)
-        return Array(
-          UnsafeBufferPointer(
-            start: start, count: strlen(UnsafeRawPointer(pointer).assumingMemoryBound(to: CChar.self))))
-      }
+      // As long as it is: a copy of the whole field would read beyond the last entry of libc's buffer.
+      let name = UnsafeRawPointer(entry) + MemoryLayout<dirent>.offset(of: \.d_name)!
+      let bytes = Array(UnsafeRawBufferPointer(start: name, count: strlen(name.assumingMemoryBound(to: CChar.self))))
       if let name = EntryName(bytes) { names.append(name) }
     }
     return names.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }

@@ -1,6 +1,7 @@
 import CurlTransport
 import Foundation
 import Glibc
+import Supervisor
 import SyncStatus
 
 /// What the machine is, in the words of its own tools.
@@ -54,18 +55,8 @@ enum SystemFacts {
     return text.isEmpty ? "nothing in the system's log, or it may not be read\n" : text
   }
 
-  /// Standard output of a program; nil when there is no such program.
-  static func output(of words: [String]) -> String? {
-    let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = words
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = FileHandle.nullDevice
-    process.standardInput = FileHandle.nullDevice
-    guard (try? process.run()) != nil else { return nil }
-    let bytes = (try? pipe.fileHandleForReading.readToEnd()) ?? nil
-    process.waitUntilExit()
-    return process.terminationStatus == 127 ? nil : String(decoding: bytes ?? Data(), as: UTF8.self)
-  }
+  /// A log of years is searched for its last lines.
+  private static let secondsMax = 60.0
+
+  private static func output(of words: [String]) -> String? { ToolCommand(words).output(secondsMax: secondsMax) }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import TestSupport
 
 /// A path as bytes: names in a mount need not be UTF-8.
 struct Path: ExpressibleByStringInterpolation, CustomStringConvertible, Equatable {
@@ -127,10 +128,16 @@ enum Files {
     defer { closedir(folder) }
     var names: [[UInt8]] = []
     while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      let name = name(of: entry)
       if name != [46], name != [46, 46] { names.append(name) }
     }
     return names
+  }
+
+  /// As long as it is: a copy of the whole field would read beyond the last entry of libc's buffer.
+  static func name(of entry: UnsafeMutablePointer<dirent>) -> [UInt8] {
+    let name = UnsafeRawPointer(entry) + MemoryLayout<dirent>.offset(of: \.d_name)!
+    return Array(UnsafeRawBufferPointer(start: name, count: strlen(name.assumingMemoryBound(to: CChar.self))))
   }
 
   // MARK: Extended attributes

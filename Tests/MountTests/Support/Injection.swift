@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// System calls of a running program that fail as told, by strace(1), until `end`.
 final class Injection {

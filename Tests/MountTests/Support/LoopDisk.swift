@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import Glibc
+import TestSupport
 
 /// A small ext4 of its own on a loop device, whose power can be cut. Needs root.
 final class LoopDisk {

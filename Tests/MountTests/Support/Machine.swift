@@ -1,12 +1,13 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// What this machine has of what mount tests need.
 enum Machine {
   /// The program under test: `$REELFS`, or beside the test program.
   static let reelfs: String =
     ProcessInfo.processInfo.environment["REELFS"]
-    ?? URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent().path + "/reelfs"
+    ?? built("reelfs")
 
   static let canMount = access("/dev/fuse", R_OK | W_OK) == 0 && access(reelfs, X_OK) == 0
   static let isRoot = geteuid() == 0

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// A receiver beside the world's own: a further destination.
 final class OtherReceiver {

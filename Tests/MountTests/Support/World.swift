@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Synchronization
+import TestSupport
 
 /// A receiver and a mount of the real program, with all they need in one temporary folder.
 final class World: Sendable {

@@ -33,7 +33,7 @@ public final class FakeServiceManager: Sendable {
     let result = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(socket, $0, count) }
     }
-    guard result == 0 else { throw ProbeError("no socket \(socketName): errno \(errno)") }
+    guard result == 0 else { throw Failure("no socket \(socketName): errno \(errno)") }
     Thread { [weak self, socket] in
       while let message = FakeServiceManager.receive(socket) { self?.take(message) }
     }.start()
@@ -79,12 +79,12 @@ public final class FakeServiceManager: Sendable {
     defer { (lifted + [log, nothing]).forEach { close($0) } }
     let inherited = lifted.enumerated().map { clinux_inheritance(source: $1, target: Int32($0)) }
     var process: pid_t = 0
-    let error = Self.withCStrings(["/bin/sh", "-c", exports + "; exec \"$0\" \"$@\""] + words) { arguments in
-      Self.withCStrings(variables.map { "\($0.key)=\($0.value)" }) {
+    let error = withCStrings(["/bin/sh", "-c", exports + "; exec \"$0\" \"$@\""] + words) { arguments in
+      withCStrings(variables.map { "\($0.key)=\($0.value)" }) {
         clinux_spawn(&process, "/bin/sh", arguments, $0, inherited, Int32(inherited.count), 0)
       }
     }
-    guard error == 0 else { throw ProbeError("cannot start \(words): errno \(error)") }
+    guard error == 0 else { throw Failure("cannot start \(words): errno \(error)") }
     state.withLock { $0.process = process }
   }
 
@@ -134,13 +134,5 @@ public final class FakeServiceManager: Sendable {
         state.kept.removeAll { $0.name == name }
       }
     }
-  }
-
-  private static func withCStrings(
-    _ words: [String], _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> Int32
-  ) -> Int32 {
-    let pointers = words.map { strdup($0) } + [nil]
-    defer { pointers.forEach { free($0) } }
-    return pointers.withUnsafeBufferPointer { body($0.baseAddress!) }
   }
 }

@@ -8,22 +8,15 @@ internal import Glibc
 /// It appends blocks, changes earlier bytes through a second descriptor now and then, and does the same to a file outside
 /// of the mount, the truth. It ends with the first call that fails.
 public final class OutsideWriter {
-  private let process = Process()
+  private let process: Child
   private let folder: String
-  private let errors: String
 
   /// - Parameters:
   ///   - path: the file in the mount; made anew.
   ///   - folder: an existing one outside of any mount, for the truth and what else is needed.
   public init(path: String, folder: String) throws {
     self.folder = folder
-    errors = folder + "/writer-errors"
-    _ = FileManager.default.createFile(atPath: errors, contents: nil)
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-c", Self.script, "writer", path, folder]
-    process.standardOutput = FileHandle(forWritingAtPath: errors)
-    process.standardError = process.standardOutput
-    try process.run()
+    process = try Child(["/bin/sh", "-c", Self.script, "writer", path, folder], output: folder + "/writer-errors")
   }
 
   /// Where a copy of all that it wrote lies.
@@ -38,10 +31,7 @@ public final class OutsideWriter {
   /// - Throws: what it complained of.
   public func stop() throws {
     _ = FileManager.default.createFile(atPath: folder + "/writer-stop", contents: nil)
-    try eventually("the writer has ended") { !process.isRunning }
-    guard process.terminationStatus == 0 else {
-      throw ProbeError("the writer: \((try? String(contentsOfFile: errors, encoding: .utf8)) ?? "")")
-    }
+    guard try process.wait() == 0 else { throw Failure("the writer: \(process.said)") }
   }
 
   // Not the shell's own printf: of a failed write(2) it might say nothing.

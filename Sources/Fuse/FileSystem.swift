@@ -52,7 +52,7 @@ public protocol FileSystem: AnyObject, Sendable {
     count: Int, flags: UInt32, _ context: RequestContext) throws(Errno) -> Int
 
   // Directories
-  func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> HandleID
+  func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> OpenedDirectory
   /// Calls `add` for entries after `cookie` (0: from the start) until it returns false (the buffer is full) or there
   /// are no more. `room`: bytes of the buffer, of which an entry takes its name's and 24 (152 with an `Entry`), in eights.
   /// `wantsAttributes` (readdirplus): entries come with an `Entry`, which counts as a lookup once added.
@@ -150,6 +150,17 @@ public struct OpenedFile: Sendable {
     self.handle = handle
     self.isDirect = isDirect
     self.keepsCache = keepsCache
+  }
+}
+
+public struct OpenedDirectory: Sendable {
+  public var handle: HandleID
+  /// The kernel may keep the names and list them by itself, until it changes one: nobody else does.
+  public var keepsNames: Bool
+
+  public init(handle: HandleID, keepsNames: Bool = false) {
+    self.handle = handle
+    self.keepsNames = keepsNames
   }
 }
 

@@ -61,7 +61,7 @@ extension FileSystem {
     to target: (node: NodeID, handle: HandleID, offset: Int64), count: Int, flags: UInt32, _ context: RequestContext
   ) throws(Errno) -> Int { throw .noFunction }
 
-  public func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> HandleID {
+  public func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> OpenedDirectory {
     throw .noFunction
   }
   public func readDirectory(

@@ -110,11 +110,14 @@ struct Request {
   }
 
   /// A directory's handle is opened again: openings of directories leave no trace in the file system.
-  func openDirectory(_ node: NodeID, _ info: fuse_file_info, _ body: () throws(Errno) -> HandleID) {
-    answer(body) { reply, handle in
+  func openDirectory(_ node: NodeID, _ info: fuse_file_info, _ body: () throws(Errno) -> OpenedDirectory) {
+    answer(body) { reply, directory in
       var info = info
-      info.fh = handle.rawValue
-      if !reply.opened(&info) { fileSystem.releaseDirectory(node, handle, context) }
+      info.fh = directory.handle.rawValue
+      // The second: names that an earlier opening left there are still good.
+      info.cache_readdir = directory.keepsNames ? 1 : 0
+      info.keep_cache = info.cache_readdir
+      if !reply.opened(&info) { fileSystem.releaseDirectory(node, directory.handle, context) }
     }
   }
 

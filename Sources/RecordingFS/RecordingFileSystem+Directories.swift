@@ -6,8 +6,8 @@ public import SystemPackage
 // Folders. A listing holds nothing between calls: its cookies are the backing file system's, so it goes on after a
 // restart of the worker.
 extension RecordingFileSystem {
-  public func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> HandleID {
-    HandleID(rawValue: 0)
+  public func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> OpenedDirectory {
+    OpenedDirectory(handle: HandleID(rawValue: 0), keepsNames: !StatusTree.owns(node))
   }
 
   public func releaseDirectory(_ node: NodeID, _ handle: HandleID, _ context: RequestContext) {}

@@ -300,8 +300,8 @@ final class PassthroughFileSystem: FileSystem {
 
   // MARK: Directories
 
-  func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> HandleID {
-    try handles.open(node: node, flags: 0, context: context)
+  func openDirectory(_ node: NodeID, _ context: RequestContext) throws(Errno) -> OpenedDirectory {
+    OpenedDirectory(handle: try handles.open(node: node, flags: 0, context: context))
   }
 
   func readDirectory(

@@ -42,7 +42,8 @@ public final class Journal: Sendable {
     // SQLite makes it when it opens the journal, also for whoever only reads: an empty one says nothing.
     let logWasThere = Backing.size(of: path + "-wal") > 0
     var configuration = Configuration()
-    configuration.maximumReaderCount = 4
+    // Each keeps a mebibyte of pages. Most reads are `readSingle`; a page of status waits for two others at worst.
+    configuration.maximumReaderCount = 3
     configuration.busyMode = Self.patience
     configuration.prepareDatabase { db in
       try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -1024")
@@ -138,7 +139,8 @@ public final class Journal: Sendable {
     var configuration = Configuration()
     configuration.readonly = true
     configuration.busyMode = patience
-    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -1024") }
+    // Its statements look up one row: the inner pages of the indexes are what counts.
+    configuration.prepareDatabase { try $0.execute(sql: "PRAGMA cache_size = -256") }
     return try DatabaseQueue(path: path, configuration: configuration)
   }
 

@@ -99,7 +99,7 @@ struct BrokenDiskTests {
       try eventually("it is said") { world.attribute("error", of: "take")?.contains("Input/output error") == true }
       #expect(world.attribute("status", of: "take") != "synced")
       #expect(world.attribute("progress", of: "take") != "100")
-      #expect(try world.events().contains { $0.type == "UPLOAD_ERROR" && $0.error?.contains("Input/output error") == true })
+      try world.waitUntilTold("UPLOAD_ERROR") { $0.error?.contains("Input/output error") == true }
       try injection.end()
       try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))

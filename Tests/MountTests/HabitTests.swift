@@ -162,6 +162,7 @@ struct HabitTests {
       }
 
       #expect(world.attribute("session", of: "take") == session)
+      try world.waitUntilTold("CHUNK_UPLOADED") { $0.chunk == 3 }
       #expect(try world.uploads(of: "take") == [0: 1, 1: 1, 2: 1, 3: 1])
       #expect(try world.isIdentical("take"))
     }

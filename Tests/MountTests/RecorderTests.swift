@@ -36,6 +36,7 @@ struct RecorderTests {
       try world.shell("ffmpeg -v error -readrate 4 \(Self.tone) -t 15 -ar 96000 -ac 2 -c:a pcm_s32le \"$MNT/take.wav\"")
       try world.waitUntilSynced("take.wav")
 
+      try world.waitUntilTold("SESSION_UPLOAD_COMPLETE")
       let uploads = try world.uploads(of: "take.wav")
       #expect(try world.isIdentical("take.wav"))
       #expect(uploads.count == world.number("chunks_total", of: "take.wav"))
@@ -53,6 +54,7 @@ struct RecorderTests {
           + "-vf noise=alls=40:allf=t \"$MNT/take.mp4\"")
       try world.waitUntilSynced("take.mp4")
 
+      try world.waitUntilTold("SESSION_UPLOAD_COMPLETE")
       let uploads = try world.uploads(of: "take.mp4")
       #expect(uploads.count >= 8)
       #expect(try world.isIdentical("take.mp4"))
@@ -118,6 +120,7 @@ struct RecorderTests {
         """)
       try world.waitUntilSynced("take.wav")
 
+      try world.waitUntilTold("SESSION_UPLOAD_COMPLETE")
       let uploads = try world.uploads(of: "take.wav")
       #expect(try world.isIdentical("take.wav"))
       #expect(uploads[0, default: 0] <= 4, "\(uploads)")

@@ -139,6 +139,7 @@ struct RestartTests {
 
       try world.waitUntilSynced("take")
       #expect(try world.isIdentical("take"))
+      try world.waitUntilTold("SESSION_UPLOAD_COMPLETE")
       #expect(try world.uploads(of: "take") == [0: 1, 1: 1, 2: 1, 3: 1, 4: 1])
     }
   }

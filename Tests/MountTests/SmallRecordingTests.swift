@@ -26,6 +26,7 @@ struct SmallRecordingTests {
       #expect(try requests(world) < 100)
       for name in names { #expect(try world.isIdentical(name)) }
       let session = try #require(world.attribute("session", of: names[9]))
+      try world.waitUntilTold("SESSION_UPLOAD_COMPLETE") { $0.session == session }
       let told = try world.events().filter { $0.session == session }.map(\.type)
       #expect(told == ["SESSION_REGISTERED", "CHUNK_UPLOADED", "SESSION_UPLOAD_COMPLETE"])
       #expect(world.number("bytes_synced", of: names[9]) == 16 << 10)

@@ -201,8 +201,8 @@ struct ControlTests {
 
       try world.shell("echo resume >$MNT/.status/control")
       try world.waitUntilSynced("take")
-      #expect(try world.events().map(\.type).contains("UPLOAD_PAUSED"))
-      #expect(try world.events().map(\.type).contains("UPLOAD_RESUMED"))
+      try world.waitUntilTold("UPLOAD_PAUSED")
+      try world.waitUntilTold("UPLOAD_RESUMED")
     }
   }
 

@@ -156,8 +156,8 @@ final class Stream: ResponseBodyWriter, @unchecked Sendable {
   var text: String { lock.withLock { String(buffer: bytes) } }
 
   func wait(for part: String) async throws {
-    // A hang, not a stall: tests that block share the few threads that this task needs.
-    let end = ContinuousClock.now + .seconds(120)
+    // A hang, not a stall: tests that block share the few threads that this task needs, minutes long under a sanitizer.
+    let end = ContinuousClock.now + .seconds(600)
     while !text.contains(part) {
       guard ContinuousClock.now < end else { throw Missing(part: part, text: text) }
       // Between two looks.

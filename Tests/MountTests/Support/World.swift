@@ -26,8 +26,9 @@ final class World: Sendable {
     "0.5",
   ]
 
-  /// Afterwards a test's time is up and its programs are killed, which ends every call that hangs in a mount.
-  private static let secondsMax = 50
+  /// Afterwards a test's time is up and its mount is killed, which ends every call that hangs in it. Longer than several waits of
+  /// `patience`: a sanitizer's test is slow, not hung.
+  private static let secondsMax = 600
 
   fileprivate init() throws {
     var template = Array((NSTemporaryDirectory() + "/reelfs-mount-XXXXXX").utf8CString)
@@ -41,7 +42,9 @@ final class World: Sendable {
     chmod(folder, 0o755)
     mkdir(mountpoint, 0o755)
     DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.secondsMax)) { [weak self] in
-      self?.mount?.killAll()
+      guard let self, let mount else { return }
+      FileHandle.standardError.write(Data("\(mountpoint): its time is up, the mount is killed\n".utf8))
+      mount.killAll()
     }
   }
 
@@ -195,6 +198,11 @@ final class World: Sendable {
         id: id, type: type, session: object["sessionId"] as? String, chunk: object["chunkId"] as? Int,
         error: object["error"] as? String)
     }
+  }
+
+  /// Waits until such an event is told, which is a moment after the journal, and so an attribute, has what it is about.
+  func waitUntilTold(_ type: String, where isMeant: (Event) -> Bool = { _ in true }) throws {
+    try eventually("\(type) is told") { try events().contains { $0.type == type && isMeant($0) } }
   }
 
   /// How often each chunk of a recording was uploaded.

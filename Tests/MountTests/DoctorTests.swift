@@ -95,7 +95,7 @@ struct DoctorOnSickMachinesTests {
     }
   }
 
-  @Test("a mount that stands still, without waiting for it; nor does debug-bundle")
+  @Test("a mount that stands still, without waiting for it; nor do status and debug-bundle")
   func silentMount() async throws {
     try await withMount { world in
       let mount = try #require(world.mount)
@@ -106,6 +106,8 @@ struct DoctorOnSickMachinesTests {
       #expect(code == 1)
       let finding = Self.finding("mounts", beginning: "no answer: ", output)
       #expect(finding.contains(world.mountpoint) && finding.contains("stopped"), "\(finding)")
+      let status = try world.reelfs("status", world.mountpoint)
+      #expect(status.code == 1 && status.output.contains("\(world.mountpoint) does not answer"), "\(status.output)")
       let bundle = try world.reelfs("debug-bundle", "--output", world.folder + "/bundle.tar.gz")
       #expect(bundle.code == 0 && bundle.output.contains("\(world.mountpoint) does not answer"), "\(bundle.output)")
     }

@@ -33,7 +33,7 @@ struct DebugBundleCommand: ParsableCommand {
     let places = mountpoint == nil ? (try? MountLocator.system.places(for: nil)) ?? [] : try MountLocator.system.places(for: mountpoint)
     guard places.allSatisfy({ $0.target == .all }) else { throw CommandFailure("\(mountpoint ?? "") is not the root of a mount") }
     let roots = places.map(\.root)
-    let silent = zip(roots, MountPulse.of(roots.map(\.path))).filter { $1 == .silent }.map(\.0)
+    let silent = MountPulse.of(roots, at: \.path).filter { $0.1 == .silent }.map(\.0)
     for root in silent { Terminal.say("\(root.path) does not answer: what it would say is left out, its journal with --state-dir is not") }
     let bundle = DebugBundle(
       mounts: roots.filter { !silent.contains($0) }, stateDirectory: stateDir, includesNames: includeNames)

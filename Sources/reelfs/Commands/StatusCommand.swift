@@ -29,7 +29,11 @@ struct StatusCommand: ParsableCommand {
   }
 
   func run() throws {
-    let places = try target.places()
+    let pulses = MountPulse.of(try target.places(), at: \.root.path)
+    let (places, silent) = (pulses.filter { $0.1 != .silent }.map(\.0), pulses.filter { $0.1 == .silent }.map(\.0.root.path))
+    let failure = CommandFailure(
+      "\(silent.joined(separator: ", ")) does not answer: its processes are stopped, or wait for a disk (reelfs doctor)")
+    if places.isEmpty { throw failure }
     if watch { throw try StatusWatch(places: places).run().code }
     let report = try StatusReport(places: places)
     if json {
@@ -37,6 +41,8 @@ struct StatusCommand: ParsableCommand {
     } else {
       Terminal.write(report.table(Terminal.current()), to: 1)
     }
+    // Who asks whether all is safe must not hear yes.
+    if !silent.isEmpty { throw failure }
     throw report.exit.code
   }
 }

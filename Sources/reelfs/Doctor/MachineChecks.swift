@@ -79,7 +79,7 @@ package enum MachineChecks {
       return [Finding(.bad, "mounts", "/proc/self/mountinfo cannot be read", mend: "mount /proc")]
     }
     let ours = entries.filter { $0.type == MountTable.reelfsType }.map(\.path)
-    let pulses = zip(ours, MountPulse.of(ours))
+    let pulses = MountPulse.of(ours) { $0 }
     let (dead, silent) = (pulses.filter { $1 == .dead }.map(\.0), pulses.filter { $1 == .silent }.map(\.0))
     var findings: [Finding] = []
     if let first = dead.first {

@@ -15,7 +15,11 @@ enum MountPulse: Sendable {
   private static let secondsMax = 3
 
   /// Looks at several at once. Threads that get no answer end with the process.
-  static func of(_ paths: [String]) -> [MountPulse] {
+  static func of<Mount>(_ mounts: [Mount], at path: (Mount) -> String) -> [(Mount, MountPulse)] {
+    Array(zip(mounts, of(mounts.map(path))))
+  }
+
+  private static func of(_ paths: [String]) -> [MountPulse] {
     let board = Board(count: paths.count)
     let answered = DispatchSemaphore(value: 0)
     for (place, path) in paths.enumerated() {

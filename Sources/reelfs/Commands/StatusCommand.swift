@@ -34,15 +34,19 @@ struct StatusCommand: ParsableCommand {
     let failure = CommandFailure(
       "\(silent.joined(separator: ", ")) does not answer: its processes are stopped, or wait for a disk (reelfs doctor)")
     if places.isEmpty { throw failure }
-    if watch { throw try StatusWatch(places: places).run().code }
+    let exit = try watch ? StatusWatch(places: places).run() : show(places)
+    // Who asks whether all is safe must not hear yes.
+    if !silent.isEmpty { throw failure }
+    throw exit.code
+  }
+
+  private func show(_ places: [MountPlace]) throws -> ReelfsExit {
     let report = try StatusReport(places: places)
     if json {
       Terminal.write(report.json(isList: target.path == nil), to: 1)
     } else {
       Terminal.write(report.table(Terminal.current()), to: 1)
     }
-    // Who asks whether all is safe must not hear yes.
-    if !silent.isEmpty { throw failure }
-    throw report.exit.code
+    return report.exit
   }
 }

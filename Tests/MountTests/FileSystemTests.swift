@@ -158,6 +158,34 @@ struct FileSystemTests {
     }
   }
 
+  @Test("a folder that was listed before shows every change of its names, also after its worker was killed")
+  func listedAgain() async throws {
+    try await withMount { world in
+      try Files.makeFolder(world.path("d"))
+      func expect(_ names: String...) throws {
+        #expect(try Files.names(world.path("d")).map { String(decoding: $0, as: UTF8.self) }.sorted() == names)
+      }
+      try expect()
+      try Files.write(world.path("d/a"), [])
+      try expect("a")
+      try world.shell("ln $MNT/d/a $MNT/d/b; ln -s a $MNT/d/c; mkdir $MNT/d/e; mkfifo $MNT/d/f")
+      try expect("a", "b", "c", "e", "f")
+      try Files.rename(world.path("d/b"), to: world.path("d/e/b"))
+      try Files.rename(world.path("d/c"), to: world.path("d/a"))
+      try expect("a", "e", "f")
+      kill(try #require(world.mount?.descendants.first), SIGKILL)
+      try expect("a", "e", "f")
+      try Files.unlink(world.path("d/a"))
+      try Files.rename(world.path("d/e/b"), to: world.path("d/g"))
+      try Files.removeFolder(world.path("d/e"))
+      try expect("f", "g")
+      // What nobody but reelfs changes is not kept.
+      let pages = try Files.names(world.statusPath("d"))
+      try Files.write(world.path("d/new"), [])
+      #expect(try Files.names(world.statusPath("d")).count == pages.count + 1)
+    }
+  }
+
   @Test("a folder that is listed while its files are deleted shows no file twice and misses none that stays")
   func deletingWhileListing() async throws {
     try await withMount { world in

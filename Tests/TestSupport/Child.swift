@@ -4,8 +4,8 @@ internal import Glibc
 internal import Synchronization
 
 /// A program started for a test. Foundation's `Process` will not do: it reads beyond the end of a directory's buffer when it looks
-/// for open descriptors, of which tests have thousands (a crash in one of twenty runs), and what it starts has the signals blocked
-/// that test threads block, so it could not be asked to end.
+/// for open descriptors, of which tests have more than a thousand (now and then that is a crash), and what it starts has the signals
+/// blocked that test threads block, so it could not be asked to end.
 public final class Child: Sendable {
   public let pid: Int32
   private let outputPath: String

@@ -11,22 +11,22 @@ struct PoolThread: @unchecked Sendable {
 
   private final class Start {
     let thread: RequestThread
-    let session: Session
+    let pool: RequestPool
     let name: String
-    init(_ thread: RequestThread, _ session: Session, _ name: String) {
+    init(_ thread: RequestThread, _ pool: RequestPool, _ name: String) {
       self.thread = thread
-      self.session = session
+      self.pool = pool
       self.name = name
     }
   }
 
-  /// - Returns: nil when the system gives no more threads.
-  static func start(name: String, serving thread: RequestThread, of session: Session) -> PoolThread? {
+  /// Starts one, which `RequestPool.run` gets. - Returns: false when the system gives no more threads.
+  static func start(name: String, serving thread: RequestThread, in pool: RequestPool) -> Bool {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     defer { pthread_attr_destroy(&attributes) }
     pthread_attr_setstacksize(&attributes, stackBytes)
-    let start = Unmanaged.passRetained(Start(thread, session, name))
+    let start = Unmanaged.passRetained(Start(thread, pool, name))
     var id = pthread_t()
     let result = pthread_create(&id, &attributes, { argument in
       guard let argument else { return nil }
@@ -36,15 +36,15 @@ struct PoolThread: @unchecked Sendable {
       let crashStack = clinux_begin_crash_stack()
       defer { clinux_end_crash_stack(crashStack) }
       clinux_set_thread_pointer(Unmanaged.passUnretained(start.thread).toOpaque())
-      start.session.serve(start.thread)
+      start.pool.run(start.thread, PoolThread(id: pthread_self()))
       clinux_set_thread_pointer(nil)
       return nil
     }, start.toOpaque())
     guard result == 0 else {
       start.release()
-      return nil
+      return false
     }
-    return PoolThread(id: id)
+    return true
   }
 
   func join() { pthread_join(id, nil) }

@@ -40,7 +40,8 @@ struct RequestBuffers {
 
   /// Memory for one thread's requests; nil where libfuse's own will do, as only small requests come into it.
   func allocate() -> UnsafeMutableRawPointer? {
-    if splices { return nil }
+    // The pipes of all threads that may run can be more than one user may have.
+    if splices, Self.pipesHold(writeBytesMax + Self.headerBytes, count: 1) { return nil }
     // Room to spare, should another libfuse add more for headers than this one.
     let bytes = writeBytesMax + 16 * Self.headerBytes
     var memory: UnsafeMutableRawPointer?

@@ -7,8 +7,8 @@ internal import Synchronization
 /// - A request thread has one request in hand, and answers it before it takes the next. Its slot is emptied only after
 ///   the answer was written, and an answered request is never handed out again.
 /// - Requests handed out again are at the head of the kernel's queue, so a worker has taken all of them before it takes a
-///   new one. When every thread of a worker has seen a new request, no old one is left: only then are the slots of
-///   earlier lives emptied (`threadHasSeenNewRequest`).
+///   new one. When every thread of a worker that receives has seen a new request, no old one is left, and those that begin
+///   to receive later find none: only then are the slots of earlier lives emptied (`threadHasSeenNewRequest`).
 /// - A worker therefore leaves at most one slot a thread behind. If workers die so often that this fills the table before
 ///   it can be emptied, that is remembered, and from then on an unknown request that is handed out again counts as begun.
 ///
@@ -18,7 +18,7 @@ internal import Synchronization
 ///
 /// `@unchecked Sendable`: each slot has one owner, the thread that has the request in hand; all words are atomic.
 package final class RequestLedger: @unchecked Sendable {
-  /// 8 threads leave at most 8 slots at each death: room for 128 deaths between two quiet moments.
+  /// A death leaves a slot for each request in hand behind, rarely more than 8: room for 128 deaths between two quiet moments.
   package static let capacity = 1024
   static let bytes = capacity * Slot.bytes
   /// Crashes in one request before it is refused. One may be chance (a bit flipped, memory short), two in a row hardly.
@@ -29,7 +29,7 @@ package final class RequestLedger: @unchecked Sendable {
   private let used: SharedWord
   private let life: SharedWord
   private let overflowed: SharedWord
-  /// Threads of this life that have not yet seen a new request.
+  /// Threads of this life that receive and have not yet seen a new request.
   private let threadsUnsure = Mutex(0)
 
   init(
@@ -46,7 +46,6 @@ package final class RequestLedger: @unchecked Sendable {
   /// - Returns: the slots, by thread; nil for a thread that finds none.
   package func beginLife(threads: Int) -> [Slot?] {
     life.value += 1
-    threadsUnsure.withLock { $0 = threads }
     var free: [Slot?] = []
     for index in 0..<Self.capacity where free.count < threads {
       let slot = Slot(mapping, slots, index)
@@ -77,6 +76,9 @@ package final class RequestLedger: @unchecked Sendable {
     own?.enter(header, life: life.value)
     return Begun(slot: own, mayHaveRun: false, finished: nil)
   }
+
+  /// Called once by each request thread, before it receives for the first time.
+  package func threadWillReceive() { threadsUnsure.withLock { $0 += 1 } }
 
   /// Called once by each request thread, when it has received a request that was not handed out before.
   /// - Returns: requests that earlier workers began, surely did not answer, and nobody asks for any more: their callers

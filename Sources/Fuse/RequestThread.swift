@@ -1,10 +1,11 @@
 internal import CFuse
 internal import CLinux
+internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
-/// One thread of the request pool, and the request it has in hand. Everything but `isReceiving` is touched by that
-/// thread only.
+/// One thread of the request pool, and the request it has in hand. Everything but `isReceiving`, `number` and what the pool
+/// keeps is touched by that thread only.
 ///
 /// `@unchecked Sendable`: for that reason.
 final class RequestThread: @unchecked Sendable {
@@ -12,11 +13,15 @@ final class RequestThread: @unchecked Sendable {
   let isReceiving = Atomic(false)
   /// The kernel's number of the thread; 0 before it runs.
   let number = Atomic<Int32>(0)
+  /// The pool's: waited for while the thread is parked; and whether its start counted it among those that wait for requests.
+  let unparked = DispatchSemaphore(value: 0)
+  var isCounted = false
 
   private let ledger: RequestLedger
   private let ownSlot: RequestLedger.Slot?
   /// Takes back what requests handed out whose callers are gone.
   private let takeBack: (RequestLedger.Orphan) -> Void
+  private var hasReceived = false
   private var hasSeenNewRequest = false
   private var begun: RequestLedger.Begun?
   private var header: RequestHeader?
@@ -36,6 +41,13 @@ final class RequestThread: @unchecked Sendable {
       close(sidePipe.read)
       close(sidePipe.write)
     }
+  }
+
+  /// Before it receives for the first time.
+  func willReceive() {
+    guard !hasReceived else { return }
+    hasReceived = true
+    ledger.threadWillReceive()
   }
 
   /// The request thread that calls; nil on any other thread.

@@ -36,7 +36,7 @@ public final class Session: @unchecked Sendable {
   public init(
     descriptor: FileDescriptor, sharedState: SharedState, fileSystem: any FileSystem, options: SessionOptions
   ) throws(SessionError) {
-    precondition(options.threads > 0 && options.threads <= 64, "a pool has 1 to 64 threads")
+    precondition(options.threadsMax >= RequestPool.waitingMax && options.threadsMax <= 64, "a pool has 4 to 64 threads")
     let turn: FileDescriptor
     do throws(Errno) { turn = try sharedState.becomeOnlyWorker() } catch {
       throw .device(error, doing: "waiting for the earlier worker to end")
@@ -47,7 +47,8 @@ public final class Session: @unchecked Sendable {
     let survives = Handshake.canResend(request)
     // Without the means to hand requests out again their headers are needed in memory, to fail them.
     let buffers = RequestBuffers.choose(
-      wanted: options.writeBytesMax, agreed: sharedState.writeBytesMax, threads: options.threads, maySplice: survives)
+      wanted: options.writeBytesMax, agreed: sharedState.writeBytesMax,
+      threads: RequestPool.waitingMax + RequestPool.parkedMax, maySplice: survives)
     sharedState.writeBytesMax = buffers.writeBytesMax
     let context = SessionContext(fileSystem: fileSystem, options: options, buffers: buffers)
     self.raw = try Self.makeSession(descriptor, context)
@@ -56,7 +57,7 @@ public final class Session: @unchecked Sendable {
     self.device = descriptor
     self.survivesWorkerDeath = survives
     self.isContinued = sharedState.initWasAnswered
-    self.threads = sharedState.ledger.beginLife(threads: options.threads).map { slot in
+    self.threads = sharedState.ledger.beginLife(threads: options.threadsMax).map { slot in
       RequestThread(ledger: sharedState.ledger, slot: slot) {
         Self.takeBack($0, fileSystem: fileSystem, handles: sharedState.handles)
       }
@@ -88,9 +89,8 @@ public final class Session: @unchecked Sendable {
   public func run() throws(SessionError) -> End {
     _ = clinux_install_waking_signal(Self.wakingSignal)
     clinux_count_crashes()
-    let running = threads.compactMap { PoolThread.start(name: "reelfs-fuse", serving: $0, of: self) }
-    if running.isEmpty { throw .threads }
-    running.forEach { $0.join() }
+    let pool = RequestPool(threads) { [self] in serve($0, $1) }
+    guard pool.run() else { throw .threads }
     return mustStop.load(ordering: .acquiring) ? .stopped : .unmounted
   }
 
@@ -111,40 +111,49 @@ public final class Session: @unchecked Sendable {
   }
 
   /// The body of each request thread.
-  func serve(_ thread: RequestThread) {
+  private func serve(_ thread: RequestThread, _ pool: RequestPool) {
     var buffer = fuse_buf()
     buffer.mem = context.buffers.allocate()
     defer { free(buffer.mem) }
+    while pool.willReceive(thread) {
+      thread.willReceive()
+      guard receive(thread, &buffer) else { return pool.end() }
+      pool.hasReceived()
+      process(&buffer, thread)
+    }
+  }
+
+  /// Waits for a request. - Returns: false when the mount is gone, or the session is told to stop.
+  private func receive(_ thread: RequestThread, _ buffer: inout fuse_buf) -> Bool {
     while true {
       thread.isReceiving.store(true, ordering: .sequentiallyConsistent)
       let isStopping = mustStop.load(ordering: .sequentiallyConsistent)
       let received = isStopping ? 0 : fuse_session_receive_buf(raw, &buffer)
       thread.isReceiving.store(false, ordering: .sequentiallyConsistent)
-      // 0: unmounted, or told to stop.
-      if received == 0 { return }
-      if received < 0 {
-        switch -received {
-        case EINTR, ENOENT, EAGAIN: continue
-        default:
-          // ENOMEM, EIO: of this one request only; a device that is gone ends with 0 (libfuse hides ENODEV).
-          if fuse_session_exited(raw) != 0 { return }
-          usleep(10_000)
-          continue
-        }
+      if received > 0 { return true }
+      if received == 0 { return false }
+      switch -received {
+      case EINTR, ENOENT, EAGAIN: continue
+      default:
+        // ENOMEM, EIO: of this one request only; a device that is gone ends with 0 (libfuse hides ENODEV).
+        if fuse_session_exited(raw) != 0 { return false }
+        usleep(10_000)
       }
-      thread.begin(buffer)
-      if let poisoned = thread.poisoned {
-        refuse(poisoned, buffer)
-        thread.end()
-        // Afterwards: should the worker crash in this too, the request is not there any more.
-        Self.takeBack(
-          RequestLedger.Orphan(unique: poisoned.unique, opcode: poisoned.opcode), fileSystem: context.fileSystem,
-          handles: shared.handles)
-        continue
-      }
-      fuse_session_process_buf(raw, &buffer)
-      thread.end()
     }
+  }
+
+  private func process(_ buffer: inout fuse_buf, _ thread: RequestThread) {
+    thread.begin(buffer)
+    guard let poisoned = thread.poisoned else {
+      fuse_session_process_buf(raw, &buffer)
+      return thread.end()
+    }
+    refuse(poisoned, buffer)
+    thread.end()
+    // Afterwards: should the worker crash in this too, the request is not there any more.
+    Self.takeBack(
+      RequestLedger.Orphan(unique: poisoned.unique, opcode: poisoned.opcode), fileSystem: context.fileSystem,
+      handles: shared.handles)
   }
 
   /// Answers EIO past libfuse, which may be what crashes.

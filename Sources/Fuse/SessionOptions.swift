@@ -2,8 +2,9 @@
 ///
 /// The kernel is asked once, by the first worker of a mount; later workers must be given the same `writeback`.
 public struct SessionOptions: Sendable {
-  /// Threads that serve requests. Each holds one request and, for a big write, one pipe of 1 MiB.
-  public var threads = 8
+  /// Threads that serve requests at most (`RequestPool` says how many there are): each holds one request and, for a big write,
+  /// one pipe of 1 MiB. When all of them wait for something far away, so does everybody else.
+  public var threadsMax = 64
   /// The kernel collects small writes and sends them later: faster for bulk copies of tiny writes, but uploads begin
   /// later and a failed write is told to nobody.
   public var writeback = false

@@ -21,10 +21,12 @@ enum Faults {
     }
   }
 
-  /// `waiting` waits until there is a file `go` in `folder`.
+  /// `waiting` waits until there is a file `go` in `folder`; who waits adds a byte to `waits`.
   static func wait(_ path: String, folder: String) {
     guard areOn, path.hasSuffix("/waiting") else { return }
-    _ = creat(folder + "/waits", 0o644)
+    let waits = Glibc.open(folder + "/waits", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    write(waits, "x", 1)
+    close(waits)
     while access(folder + "/go", F_OK) != 0 { usleep(2_000) }
   }
 

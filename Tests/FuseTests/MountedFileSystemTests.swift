@@ -154,6 +154,32 @@ struct MountedFileSystemTests {
     }
   }
 
+  @Test("callers whose requests take long, up to 60 at once, keep nobody else waiting")
+  func longRequests() throws {
+    let mount = try ProbeMount("serve", environment: ["FUSE_PROBE_FAULTS": "1"])
+    defer { mount.remove() }
+    let syncs = try (0..<60).map { index in
+      #expect(mkdir(mount.path("\(index)"), 0o755) == 0)
+      let file = open(mount.path("\(index)/waiting"), O_WRONLY | O_CREAT, 0o644)
+      try #require(file >= 0)
+      let sync = Thread {
+        fsync(file)
+        close(file)
+      }
+      sync.start()
+      return sync
+    }
+    var waits = stat()
+    try eventually("all of them wait") { stat(mount.folder + "/back/waits", &waits) == 0 && waits.st_size == 60 }
+    let bytes = Data(repeating: 7, count: 1 << 20)
+    try bytes.write(to: URL(fileURLWithPath: mount.path("file")))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: mount.backing("file"))) == bytes)
+    close(creat(mount.folder + "/back/go", 0o644))
+    try eventually("they return") { syncs.allSatisfy(\.isFinished) }
+    #expect(run("/bin/umount", mount.folder + "/mnt").code == 0)
+    #expect(try mount.process.wait() == 0)
+  }
+
   @Test("umount from outside ends the session with success")
   func unmount() throws {
     let mount = try ProbeMount("serve")

@@ -79,6 +79,7 @@ import Testing
     for (index, slot) in slots.enumerated() { _ = state.ledger.begin(new(UInt64(10 + index)), own: slot) }
     let next = try successor(state)
     let own = next.ledger.beginLife(threads: 2)
+    for _ in own { next.ledger.threadWillReceive() }
     // One of them is in hand again, the other was never handed out again (its caller was killed).
     let inHand = next.ledger.begin(again(10), own: own[0])
 
@@ -124,6 +125,7 @@ import Testing
 
     let next = try successor(state)
     _ = next.ledger.beginLife(threads: 1)
+    next.ledger.threadWillReceive()
     #expect(next.ledger.threadHasSeenNewRequest() == [RequestLedger.Orphan(unique: 10, opcode: 9)])
   }
 

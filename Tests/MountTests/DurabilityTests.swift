@@ -50,6 +50,39 @@ struct DurabilityTests {
     }
   }
 
+  @Test("readers of evicted recordings who wait for a destination that stands still, however many, keep no recorder waiting")
+  func readersWait() async throws {
+    try await withMount { world in
+      let names = (0..<12).map { Path("take-\($0)") }
+      let bytes = noise(mebibyte)
+      for name in names { try Files.write(world.path(name), bytes) }
+      for name in names {
+        try world.waitUntilSynced(name)
+        #expect(try world.reelfs("evict", "\(world.path(name))").code == 0)
+        try eventually("\(name) is given up") { evicted(world, name) == "0" }
+        let file = try OpenFile(world.path(name), O_RDONLY)
+        #expect(posix_fadvise(file.descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0)
+        try file.close()
+      }
+      let receiver = try #require(world.receiver)
+      receiver.send(SIGSTOP)
+      defer { receiver.send(SIGCONT) }
+      let readers = try names.map { try world.start(["/usr/bin/sha256sum", "\(world.path($0))"]) }
+      try eventually("all of them read") {
+        try readers.allSatisfy { try world.shell("ls -l /proc/\($0.pid)/fd").contains("/take-") }
+      }
+      let file = try OpenFile(world.path("live"), O_WRONLY | O_CREAT)
+      for _ in 0..<32 { try file.write(noise(mebibyte / 8)) }
+      try file.close()
+      #expect(world.number("bytes_written", of: "live") == 4 * mebibyte)
+      #expect(readers.allSatisfy { $0.exitCode == nil }, "they still wait")
+      receiver.send(SIGCONT)
+      for reader in readers { #expect(try reader.wait() == 0) }
+      #expect(Set(readers.map { $0.said.prefix(64) }).count == 1, "they read the same")
+      try world.waitUntilSynced("live")
+    }
+  }
+
   @Test("a recorder can go back to the start of what it records while the destination is away, whatever was evicted meanwhile")
   func backToTheStart() async throws {
     try await withMount { world in

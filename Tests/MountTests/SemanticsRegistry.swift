@@ -24,6 +24,8 @@ enum SemanticsRegistry {
      [#"what is sent is read when it is sent, with the version that the journal has then"#, #"two writers of one recording, as OBS has them, end in what both wrote"#]),
     (#"Evicted chunks are fetched from the destination, checked against their SHA-256 and read ahead by four; EIO if they cannot be had or differ."#,
      [#"what was evicted is read as it was written, from the destination"#, #"reading what was evicted fails with EIO while the destination is away, and works again afterwards"#]),
+    (#"Whoever waits for a destination, here or in `fsync`, keeps nobody else waiting, as long as there are not 64 of them at once."#,
+     [#"readers of evicted recordings who wait for a destination that stands still, however many, keep no recorder waiting"#, #"callers whose requests take long, up to 60 at once, keep nobody else waiting"#]),
     (#"Nothing is said about the destination."#,
      [#"mounting works without a server, and a thousand recordings made meanwhile all arrive"#]),
     (#"With `--fsync remote` it returns once all that was written before is stored at the destination as well, however long that takes."#,

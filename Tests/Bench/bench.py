@@ -9,9 +9,11 @@ Environment:
   FILES      files of 16 KiB                                  (5000)
   NAMES      names in one folder                              (15000: passthrough_ll needs a descriptor for each)
   SESSIONS   recordings that are open at once                 (1000)
-  REPS       runs of each peer; peers alternate run by run    (3)
+  REPS       runs of reelfs and passthrough_ll, by turns      (3)
+  REPS_MORE  runs of the others, which set no mark            (1: rclone needs minutes)
+  TURNS      rounds of short bursts                           (15)
   PEERS      of reelfs, passthrough_ll, rclone, reelfs_writeback, passthrough_ll_writeback    (all that can be had)
-  MEASURES   of write, files, names, lag, closing, outage, sessions, idle    (all)
+  MEASURES   of write, files, names, lag, closing, outage, sessions, idle, turns    (all)
   BENCH_DIR  where spool, receiver and peers keep their data  (/dev/shm: the code is measured, not the disk)
 
 Measures, all in one process that writes incompressible bytes of which no two chunks are equal:
@@ -32,6 +34,8 @@ Measures, all in one process that writes incompressible bytes of which no two ch
   outage     reelfs only: what write() takes while all is well, after the receiver was killed, and after it was started again.
   sessions   reelfs only: SESSIONS recordings open at once, 256 KiB each.
   idle       reelfs only: CPU seconds of the worker over 5 s after all is synced, with the mount idle.
+  turns      reelfs and passthrough_ll are mounted at once and written to in turn: bursts of 256 MiB, 64 MiB and 16 MiB at the
+             three sizes, and of 500 files. times: what reelfs needed, as a multiple of what passthrough_ll needed in that round.
   summary    medians over the runs, and the ratios to the peers that set the mark.
 """
 import os, shutil, sys, tempfile
@@ -41,6 +45,7 @@ from peers import ALL, Missing
 from summary import summarize
 
 OURS = ("lag", "closing", "outage", "sessions", "idle")
+IN_TURN = ("reelfs", "passthrough_ll")
 
 
 def size_of(text):
@@ -102,9 +107,40 @@ def prepared(tools, wanted):
     return peers, failed
 
 
+def run(work, peers, wanted):
+    """Whether all went well."""
+    went_well, reps = True, setting("REPS", "3")
+    for rep in range(1, reps + 1):
+        for number, peer in enumerate(peers):
+            if rep > setting("REPS_MORE", "1") and peer.name not in IN_TURN:
+                continue
+            try:
+                with peer(os.path.join(work, f"{number}-{rep}")) as running:
+                    measure(running, rep, wanted)
+            except (RuntimeError, OSError) as error:
+                went_well = False
+                measures.report(peer.name, "failed", rep=rep, reason=str(error))
+    return went_well
+
+
+def take_turns(work, peers):
+    """Whether all went well, or there are not both of them."""
+    pair = [peer for peer in peers if peer.name in IN_TURN]
+    if len(pair) < len(IN_TURN):
+        return True
+    ours, mark = sorted(pair, key=lambda peer: IN_TURN.index(peer.name))
+    try:
+        with ours(os.path.join(work, "turn-ours")) as one, mark(os.path.join(work, "turn-mark")) as other:
+            measures.turns(one, other, setting("TURNS", "15"))
+        return True
+    except (RuntimeError, OSError) as error:
+        measures.report(ours.name, "failed", reason=str(error))
+        return False
+
+
 def main():
     base = os.environ.get("BENCH_DIR", "/dev/shm")
-    wanted = chosen("MEASURES", ("write", "files", "names", *OURS))
+    wanted = chosen("MEASURES", ("write", "files", "names", *OURS, "turns"))
     # The spool (or cache) and the destination hold each byte once; half as much again for journals and logs.
     needed, free = int(2.5 * setting("SIZE", "2G")), shutil.disk_usage(base).free
     if free < needed:
@@ -113,14 +149,9 @@ def main():
     tools = tempfile.mkdtemp(prefix="reelfs-bench-tools-")
     try:
         peers, failed = prepared(tools, chosen("PEERS", [peer.name for peer in ALL]))
-        for rep in range(1, int(os.environ.get("REPS", "3")) + 1):
-            for number, peer in enumerate(peers):
-                try:
-                    with peer(os.path.join(work, f"{number}-{rep}")) as running:
-                        measure(running, rep, wanted)
-                except (RuntimeError, OSError) as error:
-                    failed = True
-                    measures.report(peer.name, "failed", rep=rep, reason=str(error))
+        failed = not run(work, peers, wanted) or failed
+        if not wanted or "turns" in wanted:
+            failed = not take_turns(work, peers) or failed
         summarize(measures.RESULTS)
     finally:
         shutil.rmtree(work, ignore_errors=True)

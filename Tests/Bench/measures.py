@@ -1,9 +1,11 @@
 """What is measured of a mount; each measure reports one JSON line."""
-import json, os, threading, time
+import json, os, shutil, threading, time
 from data import MIB, block, digest, digest_of, write_all, write_paced
 from processes import Meter, cpu_seconds, wait_for
 
 BLOCK_SIZES = {"1M": MIB, "128K": 128 << 10, "4K": 4 << 10}
+# Bytes of a burst, or files of 16 KiB.
+BURSTS = {"1M": 256 * MIB, "128K": 64 * MIB, "4K": 16 * MIB, "files": 500}
 SYNC_SECONDS_MAX = 600
 RESULTS = []
 
@@ -57,13 +59,10 @@ def verify(peer, rep, name, expected):
 
 def files(peer, rep, count, size):
     """Many small files; then their names and attributes."""
-    folder, bytes_ = peer.path("small"), os.urandom(size + count)
+    folder = peer.path("small")
     meter, start = Meter(peer), time.monotonic()
     os.mkdir(folder)
-    for number in range(count):
-        file = os.open(f"{folder}/f{number:06d}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
-        os.write(file, bytes_[number:number + size])
-        os.close(file)
+    make_files(folder, count, size, rep)
     figures = dict(create_s=round(time.monotonic() - start, 3))
     listing = time.monotonic()
     for entry in os.scandir(folder):
@@ -88,6 +87,41 @@ def names(peer, rep, count):
     if found != count:
         raise RuntimeError(f"{found} names of {count} are listed")
     report(peer.name, "names", rep=rep, names=count, list_s=round(seconds, 3))
+
+
+def turns(peer, mark, rounds):
+    """Short bursts into two mounts in turn: what else the machine does meets both, so the ratios of a round are fair."""
+    for round_ in range(1, rounds + 1):
+        order = (peer, mark) if round_ % 2 else (mark, peer)
+        for label, count in BURSTS.items():
+            seconds = {each: burst(each, label, count, round_) for each in order}
+            report(peer.name, "turns", kind=label, round=round_, times=round(seconds[peer] / seconds[mark], 3))
+
+
+def burst(peer, label, count, round_):
+    """Seconds for it. Returns when nothing of it is on its way any more."""
+    name, size = f"turn-{round_}-{label}", 16 << 10
+    if label == "files":
+        os.mkdir(peer.path(name))
+        start = time.monotonic()
+        make_files(peer.path(name), count, size, round_)
+        seconds = time.monotonic() - start
+        is_synced = lambda: peer.has_all(name, count, size)
+    else:
+        start, written, _ = write_all(peer.path(name), count, BLOCK_SIZES[label], round_)
+        seconds = written - start
+        is_synced = lambda: peer.is_synced(name, count)
+    if peer.synchronizes:
+        wait_for(f"{name} is synced", is_synced, SYNC_SECONDS_MAX)
+    shutil.rmtree(peer.path(name)) if label == "files" else os.unlink(peer.path(name))
+    return seconds
+
+
+def make_files(folder, count, size, seed):
+    for number in range(count):
+        file = os.open(f"{folder}/f{number:06d}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
+        os.write(file, block(number * size, size, seed))
+        os.close(file)
 
 
 def lag(peer, rep, size):

@@ -10,7 +10,7 @@ FIGURES = (
     ("files", "create_s", None), ("files", "list_s", None), ("files", "synced_s", None), ("names", "list_s", None), ("lag", "p50_ms", None),
     ("lag", "p99_ms", None), ("closing", "p50_ms", None), ("closing", "p99_ms", None), ("outage", "p50_ms", "phase"),
     ("outage", "p999_ms", "phase"), ("outage", "max_ms", "phase"), ("sessions", "synced_s", None),
-    ("sessions", "daemon_peak_rss_mib", None), ("idle", "daemon_cpu_s", None))
+    ("sessions", "daemon_peak_rss_mib", None), ("idle", "daemon_cpu_s", None), ("turns", "times", "kind"))
 # Compared with the mark of the same run: whatever else the machine does meets both.
 COMPARED = {("write", "MBps"), ("read", "MBps"), ("files", "create_s"), ("files", "list_s"), ("names", "list_s")}
 

@@ -38,7 +38,8 @@ final class RequestPool: @unchecked Sendable {
 
   /// Runs until the threads have ended, all of them. Call it once. - Returns: false if not one could be started.
   func run() -> Bool {
-    let started = (0..<Self.waitingMax).count { _ in state.withLock { startOne(&$0) } }
+    // With the lock held: one that ends at once is not the last as long as others are still to start.
+    let started = state.withLock { state in (0..<Self.waitingMax).count { _ in startOne(&state) } }
     if started == 0 { return false }
     allEnded.wait()
     state.withLock { $0.ended }.forEach { $0.join() }

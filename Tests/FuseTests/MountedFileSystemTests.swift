@@ -160,7 +160,7 @@ struct MountedFileSystemTests {
     defer { mount.remove() }
     let syncs = try (0..<60).map { index in
       #expect(mkdir(mount.path("\(index)"), 0o755) == 0)
-      let file = open(mount.path("\(index)/waiting"), O_WRONLY | O_CREAT, 0o644)
+      let file = open(mount.path("\(index)/waiting"), O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
       try #require(file >= 0)
       let sync = Thread {
         fsync(file)
@@ -176,7 +176,7 @@ struct MountedFileSystemTests {
     #expect(try Data(contentsOf: URL(fileURLWithPath: mount.backing("file"))) == bytes)
     close(creat(mount.folder + "/back/go", 0o644))
     try eventually("they return") { syncs.allSatisfy(\.isFinished) }
-    #expect(run("/bin/umount", mount.folder + "/mnt").code == 0)
+    try eventually("nothing of it is open, and it is unmounted") { run("/bin/umount", mount.folder + "/mnt").code == 0 }
     #expect(try mount.process.wait() == 0)
   }
 

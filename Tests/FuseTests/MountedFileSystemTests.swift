@@ -84,13 +84,13 @@ struct MountedFileSystemTests {
   @Test("holes are made and found, ranges copied")
   func ranges() throws {
     try withMount { mount in
-      let file = open(mount.path("file"), O_RDWR | O_CREAT, 0o644)
+      let file = open(mount.path("file"), O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
       let block = [UInt8](repeating: 7, count: 1 << 20)
       #expect(write(file, block, block.count) == block.count)
       #expect(fallocate(file, 3 /* PUNCH_HOLE | KEEP_SIZE */, 0, 1 << 19) == 0)
       #expect(lseek(file, 0, 3 /* SEEK_DATA */) == 1 << 19)
       #expect(lseek(file, 0, 4 /* SEEK_HOLE */) == 0)
-      let other = open(mount.path("other"), O_RDWR | O_CREAT, 0o644)
+      let other = open(mount.path("other"), O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
       var (from, to): (off64_t, off64_t) = (1 << 19, 10)
       #expect(copy_file_range(file, &from, other, &to, 1_000, 0) == 1_000)
       var bytes = [UInt8](repeating: 0, count: 1_010)
@@ -104,7 +104,7 @@ struct MountedFileSystemTests {
   @Test("a file removed while open is read and written on")
   func removedWhileOpen() throws {
     try withMount { mount in
-      let file = open(mount.path("file"), O_RDWR | O_CREAT, 0o644)
+      let file = open(mount.path("file"), O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
       #expect(unlink(mount.path("file")) == 0)
       #expect(pwrite(file, "kept", 4, 0) == 4)
       var bytes = [UInt8](repeating: 0, count: 4)
@@ -131,7 +131,7 @@ struct MountedFileSystemTests {
   func noQuestionBeforeEachWrite() throws {
     guard access("/usr/bin/getfattr", X_OK) == 0 else { return }
     try withMount { mount in
-      let file = open(mount.path("file"), O_WRONLY | O_CREAT, 0o644)
+      let file = open(mount.path("file"), O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)
       let block = [UInt8](repeating: 1, count: 4096)
       for _ in 0..<2_000 { #expect(write(file, block, block.count) == block.count) }
       close(file)
@@ -145,7 +145,8 @@ struct MountedFileSystemTests {
   @Test("locks are kept by the kernel")
   func locks() throws {
     try withMount { mount in
-      let (one, two) = (open(mount.path("file"), O_RDWR | O_CREAT, 0o644), open(mount.path("file"), O_RDWR))
+      let one = open(mount.path("file"), O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+      let two = open(mount.path("file"), O_RDWR | O_CLOEXEC)
       #expect(flock(one, LOCK_EX | LOCK_NB) == 0)
       #expect(flock(two, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK)
       close(one)

@@ -7,8 +7,8 @@ internal import Synchronization
 /// - A request thread has one request in hand, and answers it before it takes the next. Its slot is emptied only after
 ///   the answer was written, and an answered request is never handed out again.
 /// - Requests handed out again are at the head of the kernel's queue, so a worker has taken all of them before it takes a
-///   new one. When every thread of a worker that receives has seen a new request, no old one is left, and those that begin
-///   to receive later find none: only then are the slots of earlier lives emptied (`threadHasSeenNewRequest`).
+///   new one. When one thread has seen a new request, and every other that receives has too, or rests with nothing in hand, no
+///   old one is left: only then are the slots of earlier lives emptied (`threadHasSeenNewRequest`, `threadRests`).
 /// - A worker therefore leaves at most one slot a thread behind. If workers die so often that this fills the table before
 ///   it can be emptied, that is remembered, and from then on an unknown request that is handed out again counts as begun.
 ///
@@ -29,8 +29,8 @@ package final class RequestLedger: @unchecked Sendable {
   private let used: SharedWord
   private let life: SharedWord
   private let overflowed: SharedWord
-  /// Threads of this life that receive and have not yet seen a new request.
-  private let threadsUnsure = Mutex(0)
+  /// Threads of this life that receive and have not yet seen a new request, and whether any thread has.
+  private let seen = Mutex((unsure: 0, isAnyNew: false))
 
   init(
     _ mapping: SharedMapping, slots: UnsafeMutableRawPointer, used: SharedWord, life: SharedWord, overflowed: SharedWord
@@ -77,16 +77,22 @@ package final class RequestLedger: @unchecked Sendable {
     return Begun(slot: own, mayHaveRun: false, finished: nil)
   }
 
-  /// Called once by each request thread, before it receives for the first time.
-  package func threadWillReceive() { threadsUnsure.withLock { $0 += 1 } }
+  /// Called by a request thread that has not seen a new request, before it receives for the first time, or again after a rest.
+  package func threadWillReceive() { seen.withLock { $0.unsure += 1 } }
+
+  /// Called instead of `threadHasSeenNewRequest` by a thread that stops to receive, with nothing in hand. - Returns: the same.
+  package func threadRests() -> [Orphan] { emptied(sawNew: false) }
 
   /// Called once by each request thread, when it has received a request that was not handed out before.
   /// - Returns: requests that earlier workers began, surely did not answer, and nobody asks for any more: their callers
   ///   were killed meanwhile.
-  package func threadHasSeenNewRequest() -> [Orphan] {
-    let isLast = threadsUnsure.withLock { count in
-      count -= 1
-      return count == 0
+  package func threadHasSeenNewRequest() -> [Orphan] { emptied(sawNew: true) }
+
+  private func emptied(sawNew: Bool) -> [Orphan] {
+    let isLast = seen.withLock { seen in
+      seen.unsure -= 1
+      seen.isAnyNew = seen.isAnyNew || sawNew
+      return seen.unsure == 0 && seen.isAnyNew
     }
     guard isLast else { return [] }
     let now = life.value

@@ -67,6 +67,7 @@ final class RequestPool: @unchecked Sendable {
       return true
     }
     guard let parks else { return true }
+    thread.rest()
     guard parks else { return false }
     thread.unparked.wait()
     return state.withLock { !$0.mustEnd }

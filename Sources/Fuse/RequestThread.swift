@@ -21,7 +21,8 @@ final class RequestThread: @unchecked Sendable {
   private let ownSlot: RequestLedger.Slot?
   /// Takes back what requests handed out whose callers are gone.
   private let takeBack: (RequestLedger.Orphan) -> Void
-  private var hasReceived = false
+  /// Counted by the ledger among those that may have an old request.
+  private var isUnsure = false
   private var hasSeenNewRequest = false
   private var begun: RequestLedger.Begun?
   private var header: RequestHeader?
@@ -43,11 +44,18 @@ final class RequestThread: @unchecked Sendable {
     }
   }
 
-  /// Before it receives for the first time.
+  /// Before it receives.
   func willReceive() {
-    guard !hasReceived else { return }
-    hasReceived = true
+    guard !hasSeenNewRequest, !isUnsure else { return }
+    isUnsure = true
     ledger.threadWillReceive()
+  }
+
+  /// It stops to receive, for a while or for good, and has nothing in hand.
+  func rest() {
+    guard isUnsure else { return }
+    isUnsure = false
+    ledger.threadRests().forEach(takeBack)
   }
 
   /// The request thread that calls; nil on any other thread.
@@ -66,6 +74,7 @@ final class RequestThread: @unchecked Sendable {
     guard let header, header.unique != 0, !unanswered.contains(header.opcode) else { return }
     if !header.wasResent, !hasSeenNewRequest {
       hasSeenNewRequest = true
+      isUnsure = false
       ledger.threadHasSeenNewRequest().forEach(takeBack)
     }
     begun = ledger.begin(header, own: ownSlot)

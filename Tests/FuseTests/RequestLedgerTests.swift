@@ -94,6 +94,24 @@ import Testing
     #expect(inHand.mayHaveRun)
   }
 
+  @Test("a thread that had old requests only and rests keeps no slot of an earlier life, but not before a new request was seen")
+  func rested() throws {
+    let state = try SharedState.create()
+    let first = state.ledger.beginLife(threads: 2)
+    _ = state.ledger.begin(new(10), own: first[0])
+    _ = state.ledger.begin(new(11), own: first[1])
+    let next = try successor(state)
+    _ = next.ledger.beginLife(threads: 2)
+
+    next.ledger.threadWillReceive()
+    #expect(next.ledger.threadRests() == [], "both may still be handed out again")
+    #expect(next.ledger.abandoned() == [10, 11])
+    for _ in 0..<2 { next.ledger.threadWillReceive() }
+    #expect(next.ledger.threadHasSeenNewRequest() == [], "the other thread may have one in hand")
+    #expect(next.ledger.threadRests().map(\.unique) == [10, 11])
+    #expect(next.ledger.abandoned() == [])
+  }
+
   @Test("a request is refused after three crashes in it, and its slot's next request is not")
   func poisoned() throws {
     let state = try SharedState.create()

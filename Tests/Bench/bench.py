@@ -12,7 +12,7 @@ Environment:
   REPS       runs of reelfs and passthrough_ll, by turns      (3)
   REPS_MORE  runs of the others, which set no mark            (1: rclone needs minutes)
   TURNS      rounds of short bursts                           (15)
-  PEERS      of reelfs, passthrough_ll, rclone, reelfs_writeback, passthrough_ll_writeback    (all that can be had)
+  PEERS      of reelfs, passthrough_ll, passthrough_ll_checked, rclone, reelfs_writeback, passthrough_ll_writeback    (all)
   MEASURES   of write, files, names, lag, closing, outage, sessions, idle, turns    (all)
   BENCH_DIR  where spool, receiver and peers keep their data  (/dev/shm: the code is measured, not the disk)
 
@@ -35,17 +35,25 @@ Measures, all in one process that writes incompressible bytes of which no two ch
   sessions   reelfs only: SESSIONS recordings open at once, 256 KiB each.
   idle       reelfs only: CPU seconds of the worker over 5 s after all is synced, with the mount idle.
   turns      reelfs and passthrough_ll are mounted at once and written to in turn: bursts of 256 MiB, 64 MiB and 16 MiB at the
-             three sizes, and of 500 files. times: what reelfs needed, as a multiple of what passthrough_ll needed in that round.
+             three sizes, and of 500 files. times: what reelfs needed, as a multiple of what passthrough_ll needed in that round,
+             and of what passthrough_ll with attributes and permissions did (passthrough_ll_checked). Then the same with
+             uploads paused: the way of a write alone. Then 16 MiB at 4 KiB with both kernels' writeback caches.
   summary    medians over the runs, and the ratios to the peers that set the mark.
 """
-import os, shutil, sys, tempfile
+import contextlib, os, shutil, sys, tempfile
 import measures
 from data import MIB
 from peers import ALL, Missing
 from summary import summarize
+from turns import BURSTS, turns
 
 OURS = ("lag", "closing", "outage", "sessions", "idle")
-IN_TURN = ("reelfs", "passthrough_ll")
+# Run `REPS` times; the others set no mark.
+MARKED = ("reelfs", "passthrough_ll")
+# Who is written to in turn with whom, and what.
+IN_TURN = (
+    ("reelfs", ("passthrough_ll", "passthrough_ll_checked"), BURSTS, True),
+    ("reelfs_writeback", ("passthrough_ll_writeback",), ("4K",), False))
 
 
 def size_of(text):
@@ -112,7 +120,7 @@ def run(work, peers, wanted):
     went_well, reps = True, setting("REPS", "3")
     for rep in range(1, reps + 1):
         for number, peer in enumerate(peers):
-            if rep > setting("REPS_MORE", "1") and peer.name not in IN_TURN:
+            if peer.is_for_turns_only or (rep > setting("REPS_MORE", "1") and peer.name not in MARKED):
                 continue
             try:
                 with peer(os.path.join(work, f"{number}-{rep}")) as running:
@@ -124,17 +132,22 @@ def run(work, peers, wanted):
 
 
 def take_turns(work, peers):
-    """Whether all went well, or there are not both of them."""
-    pair = [peer for peer in peers if peer.name in IN_TURN]
-    if len(pair) < len(IN_TURN):
-        return True
-    ours, mark = sorted(pair, key=lambda peer: IN_TURN.index(peer.name))
+    """Whether all went well. Of those that cannot be had nothing is measured."""
+    there, rounds = {peer.name: peer for peer in peers}, setting("TURNS", "15")
     try:
-        with ours(os.path.join(work, "turn-ours")) as one, mark(os.path.join(work, "turn-mark")) as other:
-            measures.turns(one, other, setting("TURNS", "15"))
+        for ours, marks, labels, also_paused in IN_TURN:
+            marks = [mark for mark in marks if mark in there]
+            if ours not in there or not marks:
+                continue
+            with contextlib.ExitStack() as mounts:
+                one, *others = [
+                    mounts.enter_context(there[name](os.path.join(work, "turn-" + name))) for name in (ours, *marks)]
+                turns(one, others, labels, rounds)
+                if also_paused:
+                    turns(one, others, labels, rounds, is_paused=True)
         return True
     except (RuntimeError, OSError) as error:
-        measures.report(ours.name, "failed", reason=str(error))
+        measures.report("turns", "failed", reason=str(error))
         return False
 
 

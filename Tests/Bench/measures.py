@@ -4,8 +4,6 @@ from data import MIB, block, digest, digest_of, write_all, write_paced
 from processes import Meter, cpu_seconds, wait_for
 
 BLOCK_SIZES = {"1M": MIB, "128K": 128 << 10, "4K": 4 << 10}
-# Bytes of a burst, or files of 16 KiB.
-BURSTS = {"1M": 256 * MIB, "128K": 64 * MIB, "4K": 16 * MIB, "files": 500}
 SYNC_SECONDS_MAX = 600
 RESULTS = []
 
@@ -92,34 +90,6 @@ def names(peer, rep, count):
     report(peer.name, "names", rep=rep, names=count, list_s=round(seconds, 3))
 
 
-def turns(peer, mark, rounds):
-    """Short bursts into two mounts in turn: what else the machine does meets both, so the ratios of a round are fair."""
-    for round_ in range(1, rounds + 1):
-        order = (peer, mark) if round_ % 2 else (mark, peer)
-        for label, count in BURSTS.items():
-            seconds = {each: burst(each, label, count, round_) for each in order}
-            report(peer.name, "turns", kind=label, round=round_, times=round(seconds[peer] / seconds[mark], 3))
-
-
-def burst(peer, label, count, round_):
-    """Seconds for it. Returns when nothing of it is on its way any more."""
-    name, size = f"turn-{round_}-{label}", 16 << 10
-    if label == "files":
-        os.mkdir(peer.path(name))
-        start = time.monotonic()
-        make_files(peer.path(name), count, size, round_)
-        seconds = time.monotonic() - start
-        is_synced = lambda: peer.has_all(name, count, size)
-    else:
-        start, written, _ = write_all(peer.path(name), count, BLOCK_SIZES[label], round_)
-        seconds = written - start
-        is_synced = lambda: peer.is_synced(name, count)
-    if peer.synchronizes:
-        wait_for(f"{name} is synced", is_synced, SYNC_SECONDS_MAX)
-    shutil.rmtree(peer.path(name)) if label == "files" else os.unlink(peer.path(name))
-    return seconds
-
-
 def make_files(folder, count, size, seed):
     for number in range(count):
         file = os.open(f"{folder}/f{number:06d}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
@@ -157,10 +127,10 @@ def closing(peer, rep, count=20):
 def outage(peer, rep, seconds=10):
     """What write() of 64 KiB takes at 8 MiB/s while all is well, while the receiver is gone, and after it came back."""
     name, count = "outage.bin", 64 << 10
-    file, offset = os.open(peer.path(name), os.O_CREAT | os.O_WRONLY, 0o644), 0
+    file, offset, quiet = os.open(peer.path(name), os.O_CREAT | os.O_WRONLY, 0o644), 0, None
 
     def phase(what):
-        nonlocal offset
+        nonlocal offset, quiet
         times, begun, first = [], time.monotonic(), offset
         while time.monotonic() - begun < seconds:
             data, before = block(offset, count, rep), time.monotonic()
@@ -171,9 +141,11 @@ def outage(peer, rep, seconds=10):
             if ahead > 0:
                 time.sleep(ahead)
         times.sort()
+        p999 = percentile(times, 99.9)
+        quiet = quiet or p999
         report(
             peer.name, "outage", rep=rep, phase=what, writes=len(times), p50_ms=percentile(times, 50),
-            p999_ms=percentile(times, 99.9), max_ms=percentile(times, 100))
+            p999_ms=p999, p999_of_quiet=round(p999 / quiet, 2), max_ms=percentile(times, 100))
 
     phase("quiet")
     peer.kill_server()

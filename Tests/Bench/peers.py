@@ -12,7 +12,7 @@ class Missing(Exception):
 
 class Peer:
     """A mount to measure, with everything it needs in a folder of its own. Used as a context: started, then cleaned away."""
-    synchronizes, is_ours, has_links = True, False, True
+    synchronizes, is_ours, has_links, is_for_turns_only = True, False, True, False
 
     def __init__(self, home):
         self.home, self.processes = home, []
@@ -111,6 +111,10 @@ class Reelfs(Peer):
     def attribute(self, name, attribute):
         return os.getxattr(self.path(name), "user.sync." + attribute).decode()
 
+    def control(self, command):
+        with open(self.path(".status/control"), "w") as f:
+            f.write(command + "\n")
+
     def is_synced(self, name, size):
         status = self.attribute(name, "status")
         if status in ("failed", "paused"):
@@ -182,6 +186,11 @@ class PassthroughLL(Peer):
         wait_for("mounted", lambda: self.mounted(self.client))
 
 
+class PassthroughLLChecked(PassthroughLL):
+    """As a folder is expected to be, and reelfs is: with attributes, and with permissions that are looked at."""
+    name, options, is_for_turns_only = "passthrough_ll_checked", "cache=auto,xattr,default_permissions", True
+
+
 class PassthroughLLWriteback(PassthroughLL):
     name, options = "passthrough_ll_writeback", "cache=always,writeback"
 
@@ -217,4 +226,4 @@ class Rclone(Peer):
         return sum(1 for entry in os.scandir(there) if entry.stat().st_size == size) >= count
 
 
-ALL = [Reelfs, PassthroughLL, Rclone, ReelfsWriteback, PassthroughLLWriteback]
+ALL = [Reelfs, PassthroughLL, PassthroughLLChecked, Rclone, ReelfsWriteback, PassthroughLLWriteback]

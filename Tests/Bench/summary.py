@@ -9,10 +9,12 @@ FIGURES = (
     ("write", "server_cpu_s", "bs"), ("write", "server_peak_rss_mib", "bs"), ("read", "MBps", None),
     ("files", "create_s", None), ("files", "list_s", None), ("files", "synced_s", None), ("names", "list_s", None), ("lag", "p50_ms", None),
     ("lag", "p99_ms", None), ("closing", "p50_ms", None), ("closing", "p99_ms", None), ("outage", "p50_ms", "phase"),
-    ("outage", "p999_ms", "phase"), ("outage", "max_ms", "phase"), ("sessions", "synced_s", None),
+    ("outage", "p999_ms", "phase"), ("outage", "p999_of_quiet", "phase"), ("outage", "max_ms", "phase"), ("sessions", "synced_s", None),
     ("sessions", "daemon_peak_rss_mib", None), ("idle", "daemon_cpu_s", None), ("turns", "times", "kind"))
-# Compared with the mark of the same run: whatever else the machine does meets both.
-COMPARED = {("write", "MBps"), ("read", "MBps"), ("files", "create_s"), ("files", "list_s"), ("names", "list_s")}
+# Compared with the mark of the same run, or with this peer: whatever else the machine does meets both.
+COMPARED = {
+    ("write", "MBps"): None, ("read", "MBps"): None, ("files", "create_s"): None, ("files", "list_s"): None,
+    ("names", "list_s"): None, ("write", "synced_s"): "rclone", ("files", "synced_s"): "rclone"}
 
 
 def summarize(results):
@@ -25,7 +27,7 @@ def summarize(results):
                 summary = dict(
                     peer=peer, measure="summary", of=measure, figure=figure, kind=kind, median=round(statistics.median(values), 3),
                     least=min(values), greatest=max(values), runs=len(values))
-                if (measure, figure) in COMPARED and (mark := MARK.get(peer)):
+                if (measure, figure) in COMPARED and (mark := COMPARED[measure, figure] or MARK.get(peer)):
                     if (base := median(results, mark, measure, figure, key, kind)):
                         summary["ratio"] = round(summary["median"] / base, 2)
                 print(json.dumps(summary), flush=True)

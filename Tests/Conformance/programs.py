@@ -77,7 +77,7 @@ STRESSORS = """access chdir chmod chown close copy-file dentry dir dirdeep dirma
 STRESSOR_OPTIONS = {"mmap-file": ["--mmap", "1", "--mmap-file", "--mmap-bytes", "4m"],
                     "hdd": ["--hdd", "1", "--hdd-bytes", "16m"], "iomix": ["--iomix", "1", "--iomix-bytes", "8m"],
                     "seek": ["--seek", "1", "--seek-size", "8m"], "fallocate": ["--fallocate", "1", "--fallocate-bytes", "8m"],
-                    "copy-file": ["--copy-file", "1", "--copy-file-bytes", "8m"], "msync": ["--msync", "1", "--msync-bytes", "4m"],
+                    "copy-file": ["--copy-file", "1", "--copy-file-bytes", "128m"], "msync": ["--msync", "1", "--msync-bytes", "4m"],
                     "sync-file": ["--sync-file", "1", "--sync-file-bytes", "8m"], "revio": ["--revio", "1", "--revio-bytes", "8m"],
                     "sendfile": ["--sendfile", "1", "--sendfile-size", "4m"]}
 

@@ -1,5 +1,5 @@
 """A receiver and a mount that uploads to it, and the comparison of what both hold in the end."""
-import contextlib, hashlib, os, shutil, signal, socket, subprocess, sys, threading, time
+import contextlib, hashlib, os, signal, socket, subprocess, sys, threading, time
 
 MIB = 1 << 20
 MANIFEST = ".reelfs-manifest.json"
@@ -228,18 +228,12 @@ def work_folder():
 
 
 def clear(folder):
-    """Removes it with all that is below, whatever the modes of folders say."""
-    for path, folders, _ in os.walk(folder):
-        for name in folders:
-            # Deeper than a path can say: those are made with a harmless mode.
-            with contextlib.suppress(OSError):
-                if not os.path.islink(below := os.path.join(path, name)):
-                    os.chmod(below, 0o700)
-    shutil.rmtree(folder)
+    """Removes it with all that is below, whatever the modes of folders say and however deep they lie."""
+    subprocess.run(["chmod", "-R", "u+rwx", folder], stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(["rm", "-rf", "--", folder], check=True)
 
 
 def remove(folder):
-    with contextlib.suppress(OSError):
-        clear(folder)
+    clear(folder)
     with contextlib.suppress(OSError):
         os.rmdir(os.path.dirname(folder))

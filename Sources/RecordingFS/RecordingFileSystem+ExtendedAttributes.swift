@@ -21,12 +21,12 @@ extension RecordingFileSystem {
       else { throw .noData }
       return Array(value.utf8)
     }
-    return try onPath(node) { path throws(SpoolError) in try Backing.attribute(name, of: path) }
+    return try onPlace(node) { place throws(SpoolError) in try Backing.attribute(name, of: place) }
   }
 
   public func extendedAttributeNames(of node: NodeID, _ context: RequestContext) throws(Errno) -> [[UInt8]] {
     if StatusTree.owns(node) { return [] }
-    var names = try onPath(node) { path throws(SpoolError) in try Backing.attributeNames(of: path) }
+    var names = try onPlace(node) { place throws(SpoolError) in try Backing.attributeNames(of: place) }
       .filter { !$0.starts(with: Self.ownPrefix) && !$0.starts(with: Self.statusPrefix) }
     // Only root knows of these (xattr(7)).
     if context.userID != 0 { names.removeAll { $0.starts(with: Self.trustedPrefix) } }
@@ -44,7 +44,7 @@ extension RecordingFileSystem {
       return try status.set(short, String(decoding: value, as: UTF8.self), of: inode(node))
     }
     do throws(Errno) {
-      try onPath(node) { path throws(SpoolError) in try Backing.setAttribute(name, value, flags: flags, of: path) }
+      try onPlace(node) { place throws(SpoolError) in try Backing.setAttribute(name, value, flags: flags, of: place) }
     } catch {
       if !(error == .fileExists && context.mayHaveRun) { throw error }
     }
@@ -55,7 +55,7 @@ extension RecordingFileSystem {
     if StatusTree.owns(node) || name.starts(with: Self.ownPrefix) { throw .notPermitted }
     if name.starts(with: Self.statusPrefix) { return }
     do throws(Errno) {
-      try onPath(node) { path throws(SpoolError) in try Backing.removeAttribute(name, of: path) }
+      try onPlace(node) { place throws(SpoolError) in try Backing.removeAttribute(name, of: place) }
     } catch {
       if !(error == .noData && context.mayHaveRun) { throw error }
     }
@@ -68,9 +68,9 @@ extension RecordingFileSystem {
     try? spool.tree.reading { () throws(SpoolError) in spool.renamed(inode(node), isFolder: false) }
   }
 
-  private func onPath<Value>(_ node: NodeID, _ body: ([UInt8]) throws(SpoolError) -> Value) throws(Errno) -> Value {
+  private func onPlace<Value>(_ node: NodeID, _ body: (BackingPlace) throws(SpoolError) -> Value) throws(Errno) -> Value {
     try translated { () throws(SpoolError) in
-      try spool.tree.reading { () throws(SpoolError) in try body(try spool.tree.absolutePath(inode(node))) }
+      try spool.tree.reading { () throws(SpoolError) in try body(try spool.tree.place(inode(node))) }
     }
   }
 }

@@ -148,8 +148,7 @@ public struct Recovery {
   }
 
   private func forgetSession(_ path: [UInt8]) {
-    let absolute = spool.tree.rootPath + [UInt8(ascii: "/")] + path
-    try? Backing.removeAttribute(Array(Backing.sessionAttribute.utf8), of: absolute)
+    try? Backing.removeAttribute(Array(Backing.sessionAttribute.utf8), of: spool.tree.place(at: path))
   }
 
   /// Files that were deleted while a recorder had them open, and that nobody has open any more.

@@ -51,7 +51,7 @@ extension Spool {
   private func openBacking(_ inode: UInt64) throws(SpoolError) -> (FileDescriptor, path: [UInt8]) {
     for _ in 0..<2 {
       let (folder, path) = try tree.locate(inode)
-      let descriptor = try openBacking(path, in: folder)
+      let descriptor = try Backing.open(path, in: folder, flags: O_RDWR)
       if try Backing.status(descriptor).inode == inode { return (descriptor, path) }
       try? descriptor.close()
       tree.forget(inode)
@@ -116,8 +116,8 @@ extension Spool {
   /// The session of a backing file that need not be open.
   public func session(of inode: UInt64) -> SessionID? {
     if let known = knownRecording(inode) { return known.session }
-    guard let path = try? tree.absolutePath(inode),
-      let value = try? Backing.attribute(Array(Backing.sessionAttribute.utf8), of: path)
+    guard let place = try? tree.place(inode),
+      let value = try? Backing.attribute(Array(Backing.sessionAttribute.utf8), of: place)
     else { return nil }
     return SessionID(text: String(decoding: value, as: UTF8.self))
   }
@@ -143,18 +143,6 @@ extension Spool {
       table.recordings[recording.inode] = nil
       table.bySession[recording.session] = nil
       table.watched[recording.inode] = nil
-    }
-  }
-
-  /// As the owner of every backing file, reelfs may open those whose mode forbids it to others.
-  private func openBacking(_ path: [UInt8], in folder: FileDescriptor) throws(SpoolError) -> FileDescriptor {
-    do {
-      return try Backing.open(path, in: folder, flags: O_RDWR)
-    } catch .io(.permissionDenied, _) {
-      let mode = try Backing.status(path, in: folder).mode & 0o7777
-      try Backing.changeMode(path, in: folder, mode: mode | 0o600)
-      defer { try? Backing.changeMode(path, in: folder, mode: mode) }
-      return try Backing.open(path, in: folder, flags: O_RDWR)
     }
   }
 

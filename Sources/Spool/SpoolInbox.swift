@@ -68,14 +68,14 @@ extension Spool {
 
   /// Whether some bytes of the backing file at this path are only at the destination.
   func hasEvictedMark(at path: [UInt8]) -> Bool {
-    let absolute = tree.rootPath + [UInt8(ascii: "/")] + path
-    return ((try? Backing.attribute(Array(Backing.evictedAttribute.utf8), of: absolute))?.isEmpty ?? true) == false
+    ((try? Backing.attribute(Array(Backing.evictedAttribute.utf8), of: tree.place(at: path)))?.isEmpty ?? true) == false
   }
 
   /// The session that the backing file at this path (below the root) carries.
   public func session(at path: [UInt8]) -> SessionID? {
-    let absolute = tree.rootPath + [UInt8(ascii: "/")] + path
-    guard let value = try? Backing.attribute(Array(Backing.sessionAttribute.utf8), of: absolute) else { return nil }
+    guard let value = try? Backing.attribute(Array(Backing.sessionAttribute.utf8), of: tree.place(at: path)) else {
+      return nil
+    }
     return SessionID(text: String(decoding: value, as: UTF8.self))
   }
 }

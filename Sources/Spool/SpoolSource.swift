@@ -120,11 +120,11 @@ extension Spool {
 
   /// The user's own attributes of a recording, by name without `user.`. Within `tree.reading`.
   func userAttributes(of inode: UInt64) throws(SpoolError) -> [String: [UInt8]] {
-    let path = try tree.absolutePath(inode)
+    let place = try tree.place(inode)
     var attributes: [String: [UInt8]] = [:]
-    for name in try Backing.attributeNames(of: path)
+    for name in try Backing.attributeNames(of: place)
     where name.starts(with: Array("user.".utf8)) && !Self.ownPrefixes.contains(where: { name.starts(with: $0) }) {
-      attributes[String(decoding: name.dropFirst(5), as: UTF8.self)] = try Backing.attribute(name, of: path)
+      attributes[String(decoding: name.dropFirst(5), as: UTF8.self)] = try Backing.attribute(name, of: place)
     }
     return attributes
   }

@@ -94,11 +94,14 @@ public final class SpoolTree: Sendable {
     parent == rootInode ? name : try path(of: parent) + [UInt8(ascii: "/")] + name
   }
 
-  /// The path to give to calls that take no folder.
-  public func absolutePath(_ inode: UInt64) throws(SpoolError) -> [UInt8] {
+  /// The same, for the calls on attributes.
+  public func place(_ inode: UInt64) throws(SpoolError) -> BackingPlace {
     let (folder, path) = try locate(inode)
-    return (folder == root ? rootPath : orphansPath) + [UInt8(ascii: "/")] + path
+    return BackingPlace(folder: folder, folderPath: folder == root ? rootPath : orphansPath, path: path)
   }
+
+  /// What lies at `path` below the root.
+  func place(at path: [UInt8]) -> BackingPlace { BackingPlace(folder: root, folderPath: rootPath, path: path) }
 
   public func remember(_ inode: UInt64, as name: [UInt8], in parent: UInt64) {
     let name = Name(bytes: name, parent: parent)

@@ -1,6 +1,6 @@
 """Operations: drawn at random, and carried out in a real folder. An operation is a list: its name and its arguments."""
 import contextlib, errno, mmap, os, random, stat
-from model import EXCHANGE, KEEP_SIZE, NOREPLACE, PUNCH_HOLE, ZERO_RANGE, Model, Refused
+from model import EXCHANGE, KEEP_SIZE, NOREPLACE, PUNCH_HOLE, ZERO_RANGE, Model, Refused, possible
 from place import fallocate, renameat2
 
 NAMES, SLOTS, MIB = ("a", "b", "c", "d"), 4, 1 << 20
@@ -112,7 +112,7 @@ class Folder:
         return ("folder", *facts) if stat.S_ISDIR(status.st_mode) else ("file", *facts, status.st_size)
 
     def chmod(self, path, how):
-        os.chmod(self._path(path), how)
+        os.chmod(self._path(path), possible(how))
 
     def setxattr(self, path, name, value):
         os.setxattr(self._path(path), name, value.encode())

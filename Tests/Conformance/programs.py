@@ -223,9 +223,12 @@ def make_tree(root):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"file {number}"
         path.write_bytes(r.randbytes(r.choice((0, 1, 5_000, 100_000, 1_200_000))))
-        os.chmod(path, r.choice((0o600, 0o644, 0o755, 0o4711, 0o2755, 0o400)))
+        mode = r.choice((0o600, 0o644, 0o755, 0o4711, 0o2755, 0o400))
         if number % 3 == 0:
             os.setxattr(path, "user.note", b"note %d" % number)
+            # tar gives no attribute to what its owner may not write, on a disk either, unless it is root.
+            mode |= 0o200 if os.geteuid() else 0
+        os.chmod(path, mode)
         if number % 4 == 0:
             os.link(path, folder / f"link {number}")
         if os.geteuid() == 0:

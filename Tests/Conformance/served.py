@@ -142,6 +142,12 @@ class Served:
         for folder, folders, names in os.walk(os.fsencode(os.path.join(self.mnt, below) if below else self.mnt)):
             if folder == os.fsencode(self.mnt):
                 folders.remove(b".status")
+            for name in folders + names:
+                # For the comparison; they were uploaded without. Deeper than a path can say nothing lies that it cannot read.
+                path = os.path.join(folder, name)
+                with contextlib.suppress(OSError):
+                    if not os.path.islink(path) and not os.access(path, os.R_OK):
+                        os.chmod(path, 0o700)
             for name in names:
                 path = os.path.join(folder, name)
                 status = os.lstat(path)

@@ -1,11 +1,13 @@
 import CLinux
 import Glibc
+import TestSupport
 import Testing
 
 /// Users other than the one who mounted.
 @Suite("Other users", .enabled(if: Machine.canMount && Machine.isRoot && Machine.has("setpriv"), "needs root and setpriv"))
 struct OtherUserTests {
-  private static let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups sh -c"
+  private static let asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+  private static let nobody = asNobody.joined(separator: " ") + " sh -c"
 
   @Test("what another user makes belongs to that user")
   func ownership() async throws {
@@ -71,6 +73,33 @@ struct OtherUserTests {
 
       #expect(status.st_uid == 1_000 && status.st_gid == 1_001)
       #expect(try world.run("\(Self.nobody) 'chown 65534 $MNT/take'").code != 0)
+    }
+  }
+
+  @Test(
+    "what a user's own modes shut that user out of is uploaded, also after a new start",
+    .enabled(if: Machine.has("fusermount3"), "needs fusermount3"))
+  func ownModes() async throws {
+    try await withWorld { world in
+      try world.startReceiver()
+      try world.shell("mkdir $DIR/state && chown 65534:65534 $DIR/state $MNT")
+      func start() throws { try world.startMount(to: world.receiverURL, by: Self.asNobody) }
+      func commands(_ script: String) throws -> String { try world.shell("\(Self.nobody) 'cd $MNT && \(script)'") }
+      try start()
+      _ = try commands("echo pause >.status/control; mkdir folder && echo 1 >folder/inside && echo 2 >secret && chmod 0 folder secret")
+      // Made without a right to write, as git makes its objects.
+      _ = try commands("umask 0777; echo 3 >nothing; umask 0222; echo 4 >unchangeable")
+      #expect(try world.endMount() == 0)
+      try start()
+
+      _ = try commands("echo resume >.status/control")
+      // The kernel answers no question about what its owner may not read.
+      try eventually("all of it is synced") {
+        try commands("cat .status/events.jsonl").matches(of: /SESSION_UPLOAD_COMPLETE/).count == 4
+      }
+      let modes = try commands("chmod 700 folder; stat -c %a folder folder/inside secret nothing unchangeable")
+      #expect(modes.split(separator: "\n") == ["700", "644", "0", "0", "444"])
+      #expect(try world.endMount() == 0)
     }
   }
 }

@@ -89,7 +89,7 @@ struct RecordingTests {
     }
     for (number, note) in [(0, "loud"), (2, String(repeating: "a", count: 500))] {
       try Backing.setAttribute(
-        Array("user.note".utf8), Array(note.utf8), flags: 0, of: Array(harness.path("take \(number)").utf8))
+        Array("user.note".utf8), Array(note.utf8), flags: 0, of: harness.spool.tree.place(takes[number].inode))
     }
     harness.clock.pass(.seconds(1))
     try harness.record()

@@ -86,10 +86,14 @@ final class World: Sendable {
   }
 
   /// Mounts, and returns when the mount is usable.
-  /// - Parameter to: the destination; nil for the receiver that is embedded.
-  func startMount(_ flags: [String] = [], to destination: String?, environment: [String: String] = [:]) throws {
+  /// - Parameters:
+  ///   - to: the destination; nil for the receiver that is embedded.
+  ///   - prefix: a command that runs the rest, as another user.
+  func startMount(
+    _ flags: [String] = [], to destination: String?, environment: [String: String] = [:], by prefix: [String] = []
+  ) throws {
     let child = try start(
-      [Machine.reelfs, "mount"] + (destination.map { [$0] } ?? []) + [mountpoint, "--state-dir", state]
+      prefix + [Machine.reelfs, "mount"] + (destination.map { [$0] } ?? []) + [mountpoint, "--state-dir", state]
         + Self.quickFlags + flags, environment: environment)
     parts.withLock { $0.mount = child }
     try eventually("the mount is there") { child.said.contains("recording folder") || child.exitCode != nil }

@@ -88,6 +88,23 @@ struct SteeringTests {
     }
   }
 
+  @Test("a pause outlives the mount, and a resume right after the new start ends it")
+  func resumeAtStart() async throws {
+    try await withMount { world in
+      // So many that looking through the spool takes a while.
+      try world.shell("echo pause >$MNT/.status/control; cd $MNT; seq 4000 | xargs touch; echo 1 >take")
+      #expect(try world.endMount() == 0)
+      try world.startMount(to: world.receiverURL)
+      try eventually("the spool was looked through") { world.mount?.said.contains("recordings in the spool") == true }
+      try world.wait(for: "paused", of: "take")
+
+      #expect(try world.endMount() == 0)
+      try world.startMount(to: world.receiverURL)
+      try world.shell("echo resume >$MNT/.status/control")
+      try world.waitUntilSynced("take")
+    }
+  }
+
   /// A `busctl` of our own, that answers what stands in a file.
   private func fakeBus(_ world: World) throws -> [String: String] {
     try world.shell(

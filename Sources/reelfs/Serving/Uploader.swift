@@ -139,7 +139,9 @@ final class Uploader: Sendable {
   func start(asWorker worker: UInt64) {
     destinations[0].board.served(by: Int64(clamping: worker))
     spool.regainLengths()
-    // Before the first turn: nothing is sent faster than the schedule or somebody allows, and no event is missed.
+    // Before the first turn: nothing is sent faster than the schedule or somebody allows, and no event is missed. Before
+    // anybody can command: who resumes now ends the pause.
+    if spool.journal.isPausedByUser { Self.post(.control(.pauseAll), to: destinations) }
     let limit = worker > 1 ? spool.journal.limitByHand : nil
     steward.start()
     spool.journal.remember(limit)
@@ -177,7 +179,6 @@ final class Uploader: Sendable {
     var recovery = Recovery(spool: spool)
     let restored = try recovery.run()
     if recovery.report.recordings > 0 { Terminal.say(recovery.report.description) }
-    if spool.journal.isPausedByUser { Self.post(.control(.pauseAll), to: destinations) }
     for (place, (other, feed)) in zip(destinations.dropFirst(), feeds).enumerated() {
       other.start(thread: "reelfs-upload-\(place + 2)") { [self] in
         try other.upload(

@@ -21,6 +21,10 @@ extension RecordingFileSystem {
       else { throw .noData }
       return Array(value.utf8)
     }
+    // The kernel asks this of each new file before its first write.
+    if let recording = spool.knownRecording(inode(node)) {
+      return try translated { () throws(SpoolError) in try Backing.attribute(name, of: recording.descriptor) }
+    }
     return try onPlace(node) { place throws(SpoolError) in try Backing.attribute(name, of: place) }
   }
 

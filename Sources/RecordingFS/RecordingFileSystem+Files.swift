@@ -23,7 +23,8 @@ extension RecordingFileSystem {
       }
     }
     // What was made just now is empty already.
-    let file = try open(node(backing.inode), flags: isNew ? flags & ~O_TRUNC : flags, context)
+    let file = try open(
+      node(backing.inode), flags: isNew ? flags & ~O_TRUNC : flags, context, mode: isNew ? backing.mode : nil)
     return (entry(backing), file)
   }
 
@@ -51,6 +52,11 @@ extension RecordingFileSystem {
   }
 
   public func open(_ node: NodeID, flags: Int32, _ context: RequestContext) throws(Errno) -> OpenedFile {
+    try open(node, flags: flags, context, mode: nil)
+  }
+
+  /// - Parameter mode: the recording's, if it has just been looked at.
+  private func open(_ node: NodeID, flags: Int32, _ context: RequestContext, mode: UInt32?) throws(Errno) -> OpenedFile {
     let handle = try handles.open(node: node, flags: flags, context: context)
     if StatusTree.owns(node) {
       do throws(Errno) {
@@ -63,7 +69,7 @@ extension RecordingFileSystem {
     // A request handed out again whose first execution got this far.
     if openRecordings.withLock({ $0[handle] }) == nil {
       do throws(SpoolError) {
-        try openRecording(node, handle, flags)
+        try openRecording(node, handle, flags, mode: mode)
       } catch {
         _ = handles.close(handle)
         throw errno(for: error)
@@ -73,13 +79,13 @@ extension RecordingFileSystem {
     return OpenedFile(handle: handle, keepsCache: true)
   }
 
-  private func openRecording(_ node: NodeID, _ handle: HandleID, _ flags: Int32) throws(SpoolError) {
+  private func openRecording(_ node: NodeID, _ handle: HandleID, _ flags: Int32, mode: UInt32?) throws(SpoolError) {
     let writes = Self.writes(flags)
     let recording = try spool.tree.reading { () throws(SpoolError) in
       try spool.open(inode(node), forWriting: writes)
     }
     openRecordings.withLock { $0[handle] = OpenRecording(recording: recording, writes: writes) }
-    if writes, let mode = try? Backing.status(recording.descriptor).mode { notePrivileges(mode, recording.inode) }
+    if writes, let mode = mode ?? (try? Backing.status(recording.descriptor))?.mode { notePrivileges(mode, recording.inode) }
   }
 
   public func read(_ node: NodeID, _ handle: HandleID, offset: Int64, count: Int) throws(Errno) -> FileBytes {

@@ -1,6 +1,6 @@
 internal import CLinux
 internal import Glibc
-internal import SystemPackage
+public import SystemPackage
 
 /// Where a node lies, for the calls on extended attributes, which know no `at` form.
 public struct BackingPlace: Sendable {
@@ -81,11 +81,17 @@ extension Backing {
     }
   }
 
+  public static func attribute(_ name: [UInt8], of file: FileDescriptor) throws(SpoolError) -> [UInt8] {
+    try allowed([], in: file, opens: true) { () throws(SpoolError) in
+      try attributeBytes("getxattr") { bytes in
+        with(name) { fgetxattr(file.rawValue, $0, bytes.baseAddress, bytes.count) }
+      }
+    }
+  }
+
   /// nil when the file has no such attribute, or its file system has none at all.
   static func attribute(_ name: String, of file: FileDescriptor) -> String? {
-    let value = try? allowed([], in: file, opens: true) { () throws(SpoolError) in
-      try attributeBytes("getxattr") { fgetxattr(file.rawValue, name, $0.baseAddress, $0.count) }
-    }
+    let value = try? attribute(Array(name.utf8), of: file)
     return value.flatMap { $0.isEmpty ? nil : String(decoding: $0, as: UTF8.self) }
   }
 

@@ -102,4 +102,28 @@ struct OtherUserTests {
       #expect(try world.endMount() == 0)
     }
   }
+
+  @Test(
+    "in a user's own mount what others make belongs to that user",
+    .enabled(if: Machine.has("fusermount3") && Machine.has("unshare"), "needs fusermount3 and unshare"))
+  func ownAllowOther() async throws {
+    try await withWorld { world in
+      try world.startReceiver()
+      // In a mount namespace with a configuration of its own.
+      let owners = try world.shell(
+        """
+        mkdir $DIR/state && chown 65534:65534 $DIR/state $MNT && echo user_allow_other >$DIR/fuse.conf
+        unshare -m sh -ec '
+          mount --bind $DIR/fuse.conf /etc/fuse.conf
+          \(Self.asNobody.joined(separator: " ")) \(Machine.reelfs) mount \(world.receiverURL) $MNT --state-dir $DIR/state \\
+            -o allow_other >$DIR/said 2>&1 & mount=$!
+          until [ -e $MNT/.status/summary ]; do kill -0 $mount; sleep 0.05; done
+          \(Self.nobody) "chmod 777 $MNT"
+          setpriv --reuid=1234 --regid=1234 --clear-groups sh -c "umask 077; echo 1 >$MNT/take; mkdir $MNT/folder"
+          stat -c %u $MNT/take $MNT/folder
+          kill $mount; wait $mount'
+        """)
+      #expect(owners == "65534\n65534\n", "\(owners)")
+    }
+  }
 }

@@ -56,6 +56,8 @@ enum SemanticsRegistry {
      [#"locks of one program keep another one out"#]),
     (#"The node belongs to the caller; in a set-group-id folder its group is the folder's."#,
      [#"what another user makes belongs to that user"#, #"a folder with the set-group bit hands its group on"#]),
+    (#"In a mount that was made without root all nodes belong to who made it."#,
+     [#"in a user's own mount what others make belongs to that user"#]),
     (#"Names are bytes."#,
      [#"a recording whose name is not UTF-8 arrives, and its name survives here"#]),
     (#"A created regular file gets its session at once."#,

@@ -68,15 +68,18 @@ extension Backing {
     for part in folders(above: path) + (opens ? [path] : []) {
       // Of what is not there, or not ours, the call itself says so.
       guard let file = try? heldNow(part, in: folder) else { break }
-      guard let status = try? currentStatus([], in: file) else { break }
-      let needed: UInt32 = status.isFolder ? 0o700 : 0o600
-      if status.mode & needed != needed {
-        if lent.isEmpty { lendings.add(1, ordering: .acquiringAndReleasing) }
-        lent.append((file, status.mode & 0o7777))
-        setMode(status.mode & 0o7777 | needed, of: file)
-      } else {
+      guard let status = try? currentStatus([], in: file) else {
         try? file.close()
+        break
       }
+      let (mode, needed): (UInt32, UInt32) = (status.mode & 0o7777, status.isFolder ? 0o700 : 0o600)
+      if mode & needed == needed {
+        try? file.close()
+        continue
+      }
+      if lent.isEmpty { lendings.add(1, ordering: .acquiringAndReleasing) }
+      lent.append((file, mode))
+      setMode(mode | needed, of: file)
     }
     return try body()
   }

@@ -78,7 +78,7 @@ struct OtherUserTests {
 
   @Test(
     "what a user's own modes shut that user out of is uploaded, also after a new start",
-    .enabled(if: Machine.has("fusermount3"), "needs fusermount3"))
+    .enabled(if: Machine.usersCanMount, "needs fusermount3, and new privileges"))
   func ownModes() async throws {
     try await withWorld { world in
       try world.startReceiver()
@@ -105,7 +105,7 @@ struct OtherUserTests {
 
   @Test(
     "in a user's own mount what others make belongs to that user",
-    .enabled(if: Machine.has("fusermount3") && Machine.has("unshare"), "needs fusermount3 and unshare"))
+    .enabled(if: Machine.usersCanMount && Machine.has("unshare"), "needs fusermount3, new privileges and unshare"))
   func ownAllowOther() async throws {
     try await withWorld { world in
       try world.startReceiver()

@@ -12,6 +12,10 @@ enum Machine {
   static let canMount = access("/dev/fuse", R_OK | W_OK) == 0 && access(reelfs, X_OK) == 0
   static let isRoot = geteuid() == 0
 
+  /// fusermount3 is set-user-id, which a container can be told to ignore (PR_SET_NO_NEW_PRIVS).
+  static let usersCanMount = has("fusermount3")
+    && (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8).contains("NoNewPrivs:\t0")) == true
+
   static func has(_ programs: String...) -> Bool {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin").split(separator: ":")
     return programs.allSatisfy { program in folders.contains { access("\($0)/\(program)", X_OK) == 0 } }
